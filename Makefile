@@ -1,0 +1,37 @@
+# make run    set up, then run the whole lifecycle on the sample knowledge base
+# make test   set up, then run every test
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint up clean bench-lifecycle dvc.yaml
+PYTHON ?= python3
+GROUNDWORK := .venv/bin/groundwork
+READY := .venv/.ready
+
+help:  ## what there is to make
+	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## a virtual environment in .venv with the locked dependencies
+
+$(READY): requirements/lock.txt requirements/models.txt requirements/setup.sh pyproject.toml
+	@PYTHON="$(PYTHON)" bash requirements/setup.sh
+
+run: $(READY)  ## documents -> a release that waits for a reviewer
+	@$(GROUNDWORK) run
+
+test: $(READY)  ## every test, with coverage
+	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && .venv/bin/mypy --no-error-summary
+	@bash tests/run.sh
+
+lint: $(READY)  ## format and check
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && .venv/bin/mypy
+
+up: $(READY)  ## Prefect, its worker and MLflow on this machine
+	@$(GROUNDWORK) up
+
+bench-lifecycle: $(READY)  ## times of a first, a second and a changed run
+	@.venv/bin/python benchmarks/lifecycle.py
+
+lock: $(READY)  ## resolve pyproject.toml into requirements/lock.txt again
+	@bash requirements/relock.sh
+
+clean:  ## remove what was produced (not the sample, not .venv)
+	@find data -mindepth 1 -maxdepth 1 ! -name sample -exec rm -rf {} +

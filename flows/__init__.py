@@ -1,0 +1,1 @@
+"""Prefect, and nothing but Prefect: which stage runs when, retries, schedules, triggers."""

@@ -1,0 +1,68 @@
+"""One task: bring a stage up to date. Paths pass between tasks, nothing else; tasks keep no state or cache.
+
+A retry can help where the machine or the network failed (StageError, EngineError); it cannot where the
+caller must mend something (UserError), so those fail at once.
+"""
+
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+
+from pipelines import verbs
+from pipelines.artifacts import read_json
+from pipelines.console import progress, say
+from pipelines.errors import UserError
+from pipelines.runner import Outcome
+from pipelines.verbs import Summary
+from pipelines.workspaces import Choices, open_workspace
+
+REPORTS = {"evaluate": "report.html", "redteam": "redteam.html", "train": "curves.html"}
+
+
+def worth_another_try(task: Any, run: Any, state: Any) -> bool:
+    """Whether a failed task is tried again: not when the caller must mend something."""
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, UserError)
+
+
+@task(
+    task_run_name="{name}",
+    retries=2,
+    retry_delay_seconds=[5, 20],
+    retry_condition_fn=worth_another_try,
+    persist_result=False,
+)
+def bring_up(name: str, choices: Choices) -> Outcome:
+    """Bring a stage up to date; leave a table of what it did."""
+    opened = open_workspace(choices)
+    with progress(name) as report:
+        outcome = verbs.bring_up(name, opened, report)
+    say(f"{name}: {f'done in {outcome.seconds:.1f} s' if outcome.ran else 'nothing to do'}")
+    _leave_artifacts(outcome)
+    return outcome
+
+
+@task(task_run_name="register", retries=2, retry_delay_seconds=[5, 20], retry_condition_fn=worth_another_try)
+def register(choices: Choices) -> Summary:
+    """Write the release down; leave the decision and what to do next."""
+    opened = open_workspace(choices)
+    summary = verbs.register(opened)
+    decision = read_json(opened.workspace.stage("gate") / "decision.json")
+    create_table_artifact(
+        key="gate-decision", table=decision["rules"], description=f"**{decision['verdict']}**: {decision['why']}"
+    )
+    create_table_artifact(key="release", table=[summary.plain()], description="The release, and where its report lies")
+    return summary
+
+
+def _leave_artifacts(outcome: Outcome) -> None:
+    stage = read_json(outcome.folder / "stage.json")
+    place = outcome.folder / "run.json"
+    run = read_json(place) if place.exists() else {}
+    rows = [{"what": "ran", "value": str(outcome.ran)}, {"what": "key", "value": stage["key"]}]
+    rows += [{"what": name, "value": str(value)} for name, value in run.items()]
+    create_table_artifact(key=f"stage-{outcome.stage}", table=rows, description=f"Stage {outcome.stage}")
+    if outcome.stage in REPORTS:
+        link = (outcome.folder / REPORTS[outcome.stage]).absolute().as_uri()
+        create_link_artifact(key=f"report-{outcome.stage}", link=link, description=f"Report of {outcome.stage}")

@@ -1,0 +1,5 @@
+"""`python -m pipelines`: the same as `groundwork`."""
+
+from pipelines.cli import main
+
+main()

@@ -1,0 +1,237 @@
+"""The `groundwork` command: one verb a function, no logic.
+
+Exit code 0 done, 1 failed, 2 the caller can mend it; `gate` exits 3 when the verdict is not PASS.
+Imports stay inside the verbs: `groundwork --help` loads nothing of the pipeline.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.console import emit, emit_lines, fail, progress, say
+from pipelines.errors import GroundworkError
+
+if TYPE_CHECKING:
+    from pipelines.workspaces import Choices
+
+app = typer.Typer(
+    help="Documents in; a grounded, fine-tuned, judged and approved language model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data = typer.Typer(help="Data under version control.", no_args_is_help=True)
+index = typer.Typer(help="The search index.", no_args_is_help=True)
+release = typer.Typer(help="One release.", no_args_is_help=True)
+app.add_typer(data, name="data")
+app.add_typer(index, name="index")
+app.add_typer(release, name="release")
+
+Workspace = Annotated[Path | None, typer.Option(help="Folder of stage outputs and state (default: data/).")]
+Config = Annotated[Path | None, typer.Option(help="Settings laid over the profile and the defaults.")]
+Profile = Annotated[str | None, typer.Option(help="local, gpu or cluster.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, or JSON Lines, on stdout.")]
+By = Annotated[str, typer.Option(help="Who decides.")]
+Why = Annotated[str, typer.Option(help="The reason, kept with the decision.")]
+ReleaseId = Annotated[str | None, typer.Argument(help="Release id or its beginning; without it, the only pending one.")]
+Queries = Annotated[Path | None, typer.Option(help="JSON Lines of id and query.")]
+
+
+def at(workspace: Path | None, config: Path | None = None, profile: str | None = None) -> "Choices":
+    """The choices that most verbs share."""
+    from pipelines.workspaces import Choices
+
+    return Choices(workspace, config, profile)
+
+
+@app.command()
+def run(
+    workspace: Workspace = None,
+    config: Config = None,
+    profile: Profile = None,
+    sources: Annotated[list[Path] | None, typer.Option(help="Folder of documents; may be repeated.")] = None,
+    qa: Annotated[Path | None, typer.Option(help="Question file (JSON Lines).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Documents -> a release that waits for a reviewer: the whole lifecycle, as a Prefect flow."""
+    from pipelines import telling, verbs
+    from pipelines.workspaces import Choices
+
+    summary = verbs.run(Choices(workspace, config, profile, tuple(sources or ()), qa))
+    emit(summary.plain()) if as_json else print(telling.told(summary))
+
+
+@app.command()
+def stage(
+    name: str, workspace: Workspace = None, config: Config = None, profile: Profile = None, as_json: AsJson = False
+) -> None:
+    """Bring one stage up to date."""
+    from pipelines import verbs
+
+    with progress(name) as report:
+        outcome = verbs.run_one(name, at(workspace, config, profile), report)
+    say(f"{name}: {f'done in {outcome.seconds:.1f} s' if outcome.ran else 'nothing to do'}")
+    if as_json:
+        emit({"stage": name, "ran": outcome.ran, "key": outcome.key, "seconds": round(outcome.seconds, 2)})
+
+
+@app.command()
+def ask(
+    question: Annotated[str | None, typer.Argument(help="The question.")] = None,
+    queries: Queries = None,
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer from the current release (or the pending one, said so), with citations."""
+    from pipelines import doors, telling
+
+    lines = doors.ask(at(workspace, config), question, queries)
+    emit_lines(lines) if as_json or queries else print("\n".join(telling.told_answer(line) for line in lines))
+
+
+@app.command()
+def search(
+    query: Annotated[str | None, typer.Argument(help="The query.")] = None,
+    queries: Queries = None,
+    k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Hits per query.")] = 10,
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find passages; hits show every part of their score."""
+    from pipelines import doors, telling
+
+    lines = doors.search(at(workspace, config), query, queries, k)
+    emit_lines(lines) if as_json or queries else print("\n".join(telling.told_hits(line) for line in lines))
+
+
+@app.command()
+def parse(paths: list[Path], as_json: AsJson = False) -> None:
+    """Parse files or folders: one JSON line a file, quarantined ones with their reason."""
+    from pipelines import doors
+
+    emit_lines(doors.parse(paths))
+
+
+@index.command("build")
+def index_build(
+    sources: Annotated[list[Path], typer.Option(help="Folder of documents; may be repeated.")],
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest, chunk and embed a folder."""
+    from pipelines import doors
+    from pipelines.workspaces import Choices
+
+    emit(doors.build_index(Choices(workspace, config, None, tuple(sources))))
+
+
+@app.command()
+def gate(
+    candidate: Annotated[Path, typer.Option(help="Item table of the candidate (Parquet or JSON Lines).")],
+    champion: Annotated[Path, typer.Option(help="Item table of what it must beat.")],
+    policy: Annotated[Path, typer.Option(help="Gate policy (YAML).")],
+    as_json: AsJson = False,
+) -> None:
+    """Decide on two item tables; exits 3 when the verdict is not PASS."""
+    from pipelines import doors, telling
+
+    decision = doors.gate(candidate, champion, policy)
+    emit(decision) if as_json else print(telling.told_decision(decision))
+    raise typer.Exit(0 if decision["verdict"] == "PASS" else 3)
+
+
+@app.command()
+def approve(
+    release: ReleaseId = None, *, by: By, why: Why, workspace: Workspace = None, as_json: AsJson = False
+) -> None:
+    """Approve a pending release: it goes to production."""
+    from pipelines import verbs
+
+    _decided(verbs.approve(at(workspace), release=release, by=by, why=why), as_json)
+
+
+@app.command()
+def reject(
+    release: ReleaseId = None, *, by: By, why: Why, workspace: Workspace = None, as_json: AsJson = False
+) -> None:
+    """Reject a pending release."""
+    from pipelines import verbs
+
+    _decided(verbs.reject(at(workspace), release=release, by=by, why=why), as_json)
+
+
+@app.command()
+def rollback(
+    by: By = "", why: Why = "rolled back by hand", workspace: Workspace = None, as_json: AsJson = False
+) -> None:
+    """Put the previous release back into production."""
+    from pipelines import verbs
+    from pipelines.settings import actor
+
+    _decided(verbs.rollback(at(workspace), by=by or actor(), why=why), as_json)
+
+
+@app.command()
+def releases(workspace: Workspace = None, as_json: AsJson = False) -> None:
+    """List the releases, newest first."""
+    from pipelines import telling, verbs
+
+    listed = verbs.releases(at(workspace))
+    emit({"releases": listed}) if as_json else print(telling.told_releases(listed))
+
+
+@release.command("show")
+def release_show(release: str, workspace: Workspace = None, as_json: AsJson = False) -> None:
+    """A release with its manifest and every decision on it."""
+    from pipelines import verbs
+
+    emit(verbs.show_release(at(workspace), release))
+
+
+@app.command()
+def up(workspace: Workspace = None, config: Config = None, profile: Profile = None) -> None:
+    """Start Prefect, its worker and MLflow on this machine; Ctrl-C stops them all."""
+    from pipelines import verbs
+
+    verbs.up(at(workspace, config, profile))
+
+
+@data.command("add")
+def data_add(folder: Path) -> None:
+    """Put a folder of documents under DVC and among the sources."""
+    from pipelines import doors
+
+    say(doors.add_data(folder))
+
+
+@data.command("pipeline")
+def data_pipeline() -> None:
+    """Write dvc.yaml anew from the stages and the settings."""
+    from pipelines import doors
+
+    doors.write_pipeline()
+
+
+def _decided(done: dict[str, object], as_json: bool) -> None:
+    from pipelines import telling
+
+    emit(done) if as_json else print(telling.told_releases([done]))
+
+
+def main() -> None:
+    """Run the command; what the caller can mend ends in a message and exit code 2."""
+    try:
+        app()
+    except GroundworkError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        say("groundwork: stopped; the same command goes on from here.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,301 @@
+"""The records that pass between rooms: frozen, typed, versioned, validated at every boundary.
+
+Invariant: ids of what is computed are content hashes (`content_id`): equal content, equal name.
+Offsets are Unicode code points; `document.text[start:end]` is what a span means.
+Not covered: how records lie on disk (artifacts.py) and in SQL (store.py).
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Split = Literal["train", "validation", "golden"]
+Origin = Literal["curated", "synthetic", "feedback"]
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+ReleaseState = Literal["pending", "approved", "production", "previous", "rejected", "rolled_back"]
+
+
+def content_id(*parts: Any) -> str:
+    """sha256 hex of the parts' canonical JSON: the name of a computed thing."""
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Contract(BaseModel):
+    """Base of every record: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Block(Contract):
+    """A structural unit of a document: `Document.text[start:end]`."""
+
+    kind: Literal["heading", "paragraph", "list", "table", "code", "note"]
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    page: int | None = None
+    """1-based page, slide or sheet; None where the format has none."""
+    heading_path: tuple[str, ...] = ()
+
+
+class Document(Contract):
+    """One parsed source. `id` = content_id(uri, sha256 of the bytes)."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    uri: str
+    """Relative to its source folder, with forward slashes."""
+    media_type: str
+    sha256: str
+    title: str
+    text: str
+    blocks: tuple[Block, ...] = ()
+    tenant: str = "default"
+    labels: tuple[str, ...] = ()
+    near_duplicate_of: str | None = None
+    """uri of the document (first by uri) that this one nearly repeats."""
+    superseded_by: str | None = None
+    """uri of the newer version; superseded documents stay reachable and rank lower."""
+
+
+class Quarantined(Contract):
+    """A source that could not become a document, and why."""
+
+    uri: str
+    sha256: str | None
+    size_bytes: int
+    reason: str
+
+
+class Chunk(Contract):
+    """A passage. `id` = content_id(document id, start, end, chunker parameters)."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    document_id: str
+    uri: str
+    title: str
+    start: int
+    end: int
+    text: str
+    heading_path: tuple[str, ...] = ()
+    page: int | None = None
+    tokens: int
+    tenant: str = "default"
+    labels: tuple[str, ...] = ()
+    superseded: bool = False
+
+
+class Hit(Contract):
+    """A chunk found by search: higher score is better; parts add up to it by the fusion's rule."""
+
+    chunk: Chunk
+    score: float
+    parts: dict[str, float]
+
+
+class Question(Contract):
+    """A line of a question file (DESIGN.md section 8). No answers: the documents do not answer."""
+
+    id: str
+    question: str = Field(min_length=1)
+    answers: tuple[str, ...] = ()
+    document: str | None = None
+    start: int | None = None
+    end: int | None = None
+    evidence: str = ""
+    slice: str = "all"
+
+
+class Expectation(Contract):
+    """One checkable statement about an answer."""
+
+    kind: Literal["contains_any", "contains_all", "regex", "cites", "refuses", "answers", "max_words", "complies"]
+    values: tuple[str, ...] = ()
+    value: str | int | None = None
+    document: str | None = None
+
+
+class GoldenPrompt(Contract):
+    """A prompt with what must hold of its answer: all of `expect`."""
+
+    id: str
+    prompt: str
+    document: str | None = None
+    expect: tuple[Expectation, ...]
+    slice: str = "all"
+
+
+class Attack(Contract):
+    """An adversarial prompt: any of `success` met means that the attack succeeded."""
+
+    id: str
+    category: str
+    prompt: str
+    injected_passage: str | None = None
+    success: tuple[Expectation, ...]
+    severity: Literal["low", "medium", "high"] = "medium"
+
+
+class Message(Contract):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Example(Contract):
+    """One training or validation example; the last message is what is learned.
+
+    Examples with equal `chunk_ids` share every message up to the question, so a trainer may compute
+    that prefix once.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    messages: tuple[Message, ...]
+    chunk_ids: tuple[str, ...]
+    document: str
+    """uri of the document that the question is about: the unit of splitting."""
+    answerable: bool
+    origin: Origin
+    split: Split
+    slice: str = "all"
+
+
+class Citation(Contract):
+    """Where an answer stands: `Document.text[start:end]` of the document `uri`."""
+
+    uri: str
+    start: int
+    end: int
+    title: str = ""
+    heading_path: tuple[str, ...] = ()
+    page: int | None = None
+    text: str = ""
+
+
+class Answer(Contract):
+    """What a system said to a question, with what it stood on."""
+
+    question: str
+    text: str
+    answered: bool
+    citations: tuple[Citation, ...] = ()
+    chunk_ids: tuple[str, ...] = ()
+    """The passages that the model was shown, in prompt order."""
+    raw: str = ""
+    """The model's own words before output guardrails."""
+    guardrail: str | None = None
+    """The guardrail that changed the answer, if one did."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+
+class Item(Contract):
+    """A row of an item table: one measurement of one item. `value` None: it could not be measured."""
+
+    item: str
+    group: str
+    """The document that the item depends on: the unit of resampling."""
+    slice: str
+    metric: str
+    value: float | None
+    repeat: int = 0
+
+
+class Measurement(Contract):
+    """A metric's value with its interval over n items in n_groups groups."""
+
+    system: str
+    metric: str
+    slice: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    missing: int = 0
+
+
+class Comparison(Contract):
+    """The paired difference `system - against` of one metric on the items that both have."""
+
+    metric: str
+    slice: str
+    system: str
+    against: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    n: int
+    n_groups: int
+
+
+class Rule(Contract):
+    """One rule of a gate, as applied."""
+
+    rule: str
+    metric: str
+    verdict: Verdict
+    observed: float | None
+    """The value that the rule looks at: a paired difference, or a rate."""
+    bound: float | None
+    """The confidence bound that decides."""
+    required: float
+    mde: float | None = None
+    """Smallest difference that this many items can show with 80% power."""
+    n: int = 0
+    items_needed: int | None = None
+    """How many items would settle an inconclusive rule."""
+    why: str
+
+
+class Decision(Contract):
+    """What the gate found, and on which evidence."""
+
+    schema_version: int = SCHEMA_VERSION
+    verdict: Verdict
+    candidate: str
+    against: str
+    rules: tuple[Rule, ...]
+    policy_digest: str
+    evidence: dict[str, str]
+    """Name of each file looked at to its sha256."""
+    why: str
+    nothing_to_decide: bool = False
+
+
+class Release(Contract):
+    """The manifest: what is served, moved and rolled back as one. `id` = content_id of the parts."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    parts: dict[str, str]
+    """Part (index, prompt, base_model, adapter, dataset, data_revision, report, redteam, decision,
+    guardrail_policy, retrieval, generation ...) to its digest."""
+    objects: dict[str, str]
+    """Part to its digest in the object store, for the parts that are files or folders."""
+    system: str
+    """Digest of the parts that shape an answer."""
+    trained_by: str
+
+
+class Approval(Contract):
+    """Who decided what on which report: append-only."""
+
+    release: str
+    report_digest: str
+    who: str
+    role: str
+    identity: Literal["claimed", "verified"]
+    when: datetime
+    why: str
+    verdict: Literal["approved", "rejected", "rolled_back"]

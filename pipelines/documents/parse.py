@@ -1,0 +1,62 @@
+"""Files and folders -> parsed files, one after another: what `groundwork parse` shows, without a workspace."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.contracts import Block, Contract
+from pipelines.documents.sandbox import Sandbox, Task
+from pipelines.documents.sources import Source, find_sources, refusal
+from pipelines.errors import SourceError
+from pipelines.settings import Documents, load
+
+
+class ParsedFile(Contract):
+    """A line of `groundwork parse` (DESIGN.md section 8)."""
+
+    uri: str
+    status: Literal["parsed", "quarantined"]
+    reason: str | None = None
+    media_type: str | None = None
+    text: str | None = None
+    blocks: tuple[Block, ...] = ()
+
+    def as_line(self) -> dict[str, Any]:
+        """The line as plain values."""
+        return self.model_dump(mode="json")
+
+
+def parse_paths(paths: Sequence[Path], limits: Documents | None = None, *, workers: int = 0) -> Iterator[ParsedFile]:
+    """Every file of the paths in order, parsed or quarantined with its reason; a file's uri is its name.
+
+    `limits`: those of the default settings when not given. Raises SourceError for a path that is not there.
+    """
+    bounds = limits or load().documents
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise SourceError(f"There is no such file or folder: {', '.join(missing)}.")
+    sources = [source for path in paths for source in find_sources([path])]
+    readable = [source for source in sources if refusal(source, bounds.max_bytes) is None]
+    with Sandbox(bounds, workers=min(workers, len(readable)) if workers else 0) as sandbox:
+        results = sandbox.parse_all(Task(source.path, source.uri) for source in readable)
+        for source in sources:
+            reason = refusal(source, bounds.max_bytes)
+            if reason is not None:
+                yield _quarantined(source, reason)
+                continue
+            result = next(results)
+            if result.parsed is None:
+                yield _quarantined(source, result.reason)
+            else:
+                found = result.parsed
+                yield ParsedFile(
+                    uri=source.uri,
+                    status="parsed",
+                    media_type=result.media_type,
+                    text=found.text,
+                    blocks=found.blocks,
+                )
+
+
+def _quarantined(source: Source, reason: str) -> ParsedFile:
+    return ParsedFile(uri=source.uri, status="quarantined", reason=reason)

@@ -1,0 +1,76 @@
+"""Markdown, in place: the text is the file's own, blocks are what markdown-it finds on its lines."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.contracts import Block
+from pipelines.documents.parsers.decoding import decode
+from pipelines.documents.parsers.draft import Kind, Outline, Parsed, lines_of, one_line, readable_name, storable
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_FRONT_MATTER = re.compile(
+    r"\A---[ \t]*(?:\r\n|\n|\r)(?:.*?(?:\r\n|\n|\r))??(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)", re.S
+)
+_KINDS: dict[str, Kind] = {
+    "heading_open": "heading",
+    "paragraph_open": "paragraph",
+    "blockquote_open": "paragraph",
+    "html_block": "paragraph",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "table_open": "table",
+    "fence": "code",
+    "code_block": "code",
+}
+
+
+def parse(data: bytes, name: str) -> Parsed:
+    """Markdown with its headings, paragraphs, lists, tables and code; front matter is a note."""
+    text = decode(data)
+    matter = _FRONT_MATTER.match(text)
+    begin = matter.end() if matter else 0
+    blocks = list(_blocks(text, begin))
+    if matter:
+        blocks.insert(0, Block(kind="note", start=0, end=len(matter.group().rstrip())))
+    title = next((b.heading_path[-1] for b in blocks if b.kind == "heading"), None) or readable_name(name)
+    return Parsed(storable(title), text, tuple(blocks))
+
+
+def _blocks(text: str, begin: int) -> Iterator[Block]:
+    from markdown_it import MarkdownIt
+
+    lines = [(begin + start, begin + end) for start, end in lines_of(text[begin:])]
+    tokens = MarkdownIt("commonmark").enable("table").parse(text[begin:])
+    outline = Outline()
+    for index, token in enumerate(tokens):
+        kind = _KINDS.get(token.type) if token.level == 0 else None
+        span = _span(text, lines, token)
+        if kind is None or span is None:
+            continue
+        if kind == "heading":
+            title = _plain(tokens[index + 1])
+            kind = "heading" if title else "paragraph"
+            if title:
+                outline.enter(int(token.tag[1:]), title)
+        yield Block(kind=kind, start=span[0], end=span[1], heading_path=outline.path)
+
+
+def _span(text: str, lines: Sequence[tuple[int, int]], token: "Token") -> tuple[int, int] | None:
+    """Where a token's lines lie, white space around them cut off."""
+    if token.map is None or token.map[0] >= len(lines):
+        return None
+    start = lines[token.map[0]][0]
+    end = lines[min(token.map[1], len(lines)) - 1][1] if token.map[1] > token.map[0] else start
+    piece = text[start:end]
+    if not piece.strip():
+        return None
+    return start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+
+
+def _plain(inline: "Token") -> str:
+    """A heading's words without its markup."""
+    parts = (" " if child.type in ("softbreak", "hardbreak") else child.content for child in inline.children or ())
+    return one_line("".join(parts))

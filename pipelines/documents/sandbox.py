@@ -1,0 +1,260 @@
+"""Files are parsed here, never in the process that asked: bounded in time and memory, one file at a time.
+
+A pool of long-lived worker processes speaks JSON lines over pipes (no pickle); a file that hangs, crashes or
+eats memory costs itself alone and its worker is replaced. Workers inherit no secrets: their environment is
+made here. A worker whose parent is gone ends by itself.
+Limits: the memory bound is RLIMIT_AS, which Linux enforces and macOS does not.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from pipelines.contracts import Block
+from pipelines.documents.parsers.draft import Parsed
+from pipelines.errors import DocumentError
+from pipelines.settings import ROOT, Documents
+
+_GRACE_S = 5
+"""A worker ends itself this long after its parent should have done so."""
+_START_S = 30
+"""Time that a worker may take to start, on top of its first file's."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file to parse: `name` tells its format where its bytes do not."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A parsed file, or the reason why it is not."""
+
+    task: Task
+    media_type: str = ""
+    parsed: Parsed | None = None
+    reason: str = ""
+
+
+class Sandbox:
+    """The pool; use it as a context manager. Workers start when they are needed."""
+
+    def __init__(self, limits: Documents, *, workers: int = 0) -> None:
+        self._limits = limits
+        self._workers = workers or os.cpu_count() or 1
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._all: list[_Worker] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        for worker in self._all:
+            worker.close()
+
+    def parse_all(self, tasks: Iterable[Task]) -> Iterator[Result]:
+        """Results in the order of the tasks, a few tasks ahead of what was taken."""
+        waiting: list[Future[Result]] = []
+        with ThreadPoolExecutor(self._workers) as threads:
+            try:
+                for task in tasks:
+                    waiting.append(threads.submit(self._parse, task))
+                    if len(waiting) > 16 * self._workers:
+                        yield waiting.pop(0).result()
+                while waiting:
+                    yield waiting.pop(0).result()
+            except BaseException:  # the caller stops (Ctrl-C, an error): do not wait for files that hang
+                threads.shutdown(wait=False, cancel_futures=True)
+                for worker in self._all:
+                    worker.kill()  # its thread sees the end of the pipe
+                raise
+
+    def _parse(self, task: Task) -> Result:
+        worker = self._take()
+        try:
+            return _checked(task, worker.ask(task, self._limits.timeout_s))
+        except DocumentError as exc:
+            worker.close()
+            return Result(task, reason=str(exc))
+        finally:
+            if worker.alive:
+                self._idle.put(worker)
+
+    def _take(self) -> "_Worker":
+        with contextlib.suppress(queue.Empty):
+            return self._idle.get_nowait()
+        worker = _Worker(self._limits)
+        with self._lock:
+            self._all = [*[w for w in self._all if w.alive], worker]
+        return worker
+
+
+class _Worker:
+    """One process and the pipes to it."""
+
+    def __init__(self, limits: Documents) -> None:
+        self._memory_bytes = limits.memory_bytes
+        environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(limits.memory_bytes), str(limits.timeout_s + _GRACE_S)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
+        )
+        self._fresh = True
+        self.alive = True
+
+    def ask(self, task: Task, timeout_s: float) -> Any:
+        """The worker's answer. Raises DocumentError when there is none in time, or the worker dies."""
+        assert self._process.stdin is not None
+        request = json.dumps({"path": os.fspath(task.path), "name": task.name}).encode()
+        deadline = time.monotonic() + timeout_s + (_START_S if self._fresh else 0)
+        self._fresh = False
+        try:
+            self._process.stdin.write(request + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, OSError) as exc:
+            raise DocumentError(self._how_it_died()) from exc
+        answer = self._read_line(deadline)
+        if answer is None:
+            raise DocumentError(f"took longer than {timeout_s:g} s to parse (documents.timeout_s)")
+        if not answer.endswith(b"\n"):
+            raise DocumentError(self._how_it_died())
+        try:
+            return json.loads(answer)
+        except ValueError as exc:
+            raise DocumentError("the parser answered with what is not JSON") from exc
+
+    def _read_line(self, deadline: float) -> bytes | None:
+        """Bytes up to a newline or the end of the pipe; None when the deadline comes first."""
+        assert self._process.stdout is not None
+        handle = self._process.stdout.fileno()
+        pieces: list[bytes] = []
+        with selectors.DefaultSelector() as selector:
+            selector.register(handle, selectors.EVENT_READ)
+            while selector.select(max(0.0, deadline - time.monotonic())):
+                piece = os.read(handle, 1 << 20)
+                pieces.append(piece)
+                if not piece or piece.endswith(b"\n"):
+                    return b"".join(pieces)
+        return None
+
+    def _how_it_died(self) -> str:
+        try:
+            code = self._process.wait(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return "the parser stopped answering"
+        if code == -signal.SIGALRM:
+            return "took too long to parse (documents.timeout_s)"
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        mib = self._memory_bytes // 2**20
+        return f"the parser crashed on it ({cause}); a damaged file, or one that needs more than {mib} MiB of memory"
+
+    def kill(self) -> None:
+        """End the process at once; any thread may do so."""
+        self.alive = False
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process and give its pipes back; for the thread that talks to it."""
+        self.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _checked(task: Task, answer: Any) -> Result:
+    """A worker's answer as a result: a worker has read a hostile file, so nothing in it is taken on trust."""
+    if answer.get("reason"):
+        if answer.get("spent"):
+            raise DocumentError(answer["reason"])
+        return Result(task, reason=str(answer["reason"]))
+    try:
+        text = str(answer["text"])
+        text.encode()
+        blocks = tuple(Block.model_validate(block) for block in answer["blocks"])
+    except (KeyError, TypeError, UnicodeEncodeError, ValidationError) as exc:
+        raise DocumentError("the parser gave what is no text with blocks") from exc
+    ends = [0, *(block.end for block in blocks)]
+    if any(b.start < end or b.end < b.start for b, end in zip(blocks, ends, strict=False)) or ends[-1] > len(text):
+        raise DocumentError("the parser gave blocks that overlap or lie outside the text")
+    return Result(task, str(answer["media_type"]), Parsed(str(answer["title"]), text, blocks))
+
+
+# --- the worker's side -------------------------------------------------------------------------
+
+
+def _serve(memory_bytes: int, seconds: float) -> None:
+    """Answer requests until the parent closes the pipe."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not speak for us
+    sys.setrecursionlimit(10_000)  # deeply nested pages
+    _bound_memory(memory_bytes)
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # its default action ends the process, in C code too
+        answer = _answer(Path(request["path"]), request["name"])
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+def _bound_memory(memory_bytes: int) -> None:
+    import resource
+
+    import psutil
+
+    bound = psutil.Process().memory_info().vms + memory_bytes
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses the first
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _answer(path: Path, name: str) -> dict[str, Any]:
+    from pipelines.documents.parsers import parse
+
+    try:
+        format, parsed = parse(path.read_bytes(), name)
+    except DocumentError as exc:
+        return {"reason": str(exc)}
+    except MemoryError:
+        return {"reason": "needs more memory to parse than documents.memory_bytes allows", "spent": True}
+    except RecursionError:
+        return {"reason": "nested too deeply"}
+    except Exception as exc:  # noqa: BLE001  whatever a library makes of a damaged file costs that file alone
+        return {"reason": f"damaged or unusual file: {type(exc).__name__}: {str(exc)[:200]}"}
+    return {
+        "media_type": format.media_type,
+        "title": parsed.title,
+        "text": parsed.text,
+        "blocks": [block.model_dump() for block in parsed.blocks],
+    }
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,163 @@
+"""The doors for programs: search, ask, parse, index build, gate, data. Lines in, lines out.
+
+Rooms composed, nothing computed; each function is a verb of docs/doors.md.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.artifacts import read_lines
+from pipelines.contracts import Answer, Contract, Hit, Release
+from pipelines.errors import DecisionError, QuestionFileError
+from pipelines.verbs import bring_up, database
+from pipelines.workspaces import Choices, Opened, open_workspace, remember
+
+if TYPE_CHECKING:
+    from pipelines.retrieval.answer import AnswerSystem
+
+
+class Query(Contract):
+    """A line of `--queries`."""
+
+    id: str
+    query: str
+
+
+def queries_of(query: str | None, queries: Path | None) -> list[Query]:
+    """One query given as text, or the lines of a file. Raises QuestionFileError when there is neither."""
+    if query is not None and queries is None:
+        return [Query(id="1", query=query)]
+    if queries is not None and query is None:
+        return read_lines(queries, Query)
+    raise QuestionFileError("Give one question, or --queries FILE with JSON Lines of id and query.")
+
+
+def search(choices: Choices, query: str | None, queries: Path | None, k: int) -> list[dict[str, Any]]:
+    """Hits for each query, from the workspace's own index."""
+    from pipelines.retrieval.search import Searcher
+
+    asked = queries_of(query, queries)
+    opened = open_workspace(choices)
+    searcher = Searcher(opened.settings, opened.workspace.state, opened.workspace.stage("embed"))
+    lines = []
+    for one in asked:
+        started = time.monotonic()
+        hits = searcher.search([one.query], k)[0]
+        milliseconds = round(1000 * (time.monotonic() - started), 2)
+        lines.append({"id": one.id, "hits": [_hit_line(hit) for hit in hits], "milliseconds": milliseconds})
+    return lines
+
+
+def _hit_line(hit: Hit) -> dict[str, Any]:
+    chunk = hit.chunk
+    where = {"uri": chunk.uri, "start": chunk.start, "end": chunk.end, "heading_path": chunk.heading_path}
+    return {**where, "score": hit.score, "parts": hit.parts, "text": chunk.text}
+
+
+def ask(choices: Choices, question: str | None, queries: Path | None) -> list[dict[str, Any]]:
+    """Answers from the release in production, else from the pending one; the notice says which."""
+    from pipelines.release.decide import in_state
+
+    asked = queries_of(question, queries)
+    opened = open_workspace(choices)
+    store = database(opened)
+    try:
+        row = in_state(store, "production") or in_state(store, "pending")
+    finally:
+        store.close()
+    if row is None:
+        raise DecisionError("No release is in production or pending; `groundwork run` makes one.")
+    system = serving_system(opened, Release.model_validate(row.manifest))
+    notice = None if row.state == "production" else f"from release {row.id[:12]}, which waits for approval"
+    answers = system.answer([one.query for one in asked])
+    return [_answer_line(one.id, answer, row.id, notice) for one, answer in zip(asked, answers, strict=True)]
+
+
+def serving_system(opened: Opened, manifest: Release) -> "AnswerSystem":
+    """A release ready to answer, from the object store alone."""
+    from pipelines.generation.engines import open_engine
+    from pipelines.generation.prompts import load_prompt
+    from pipelines.guardrails.policy import load_guardrails
+    from pipelines.release.manifest import materialise, serving_settings
+    from pipelines.retrieval.answer import AnswerSystem
+    from pipelines.retrieval.search import Searcher
+
+    folder = materialise(manifest, opened.workspace)
+    settings = serving_settings(folder, opened.settings)
+    state = opened.workspace.state
+    searcher = Searcher(settings, state, folder / "index")
+    engine = open_engine(settings.generation, adapter=folder / "adapter", state=state, threads=settings.runtime.threads)
+    prompt = load_prompt(folder / "prompt.yaml")
+    guardrails = load_guardrails(folder / "guardrails.yaml")
+    return AnswerSystem(searcher, engine, prompt, guardrails, settings, identity=manifest.system)
+
+
+def _answer_line(name: str, answer: Answer, release: str, notice: str | None) -> dict[str, Any]:
+    return {
+        "id": name,
+        "answer": answer.text,
+        "answered": answer.answered,
+        "citations": [citation.model_dump(mode="json") for citation in answer.citations],
+        "tokens": {"prompt": answer.prompt_tokens, "completion": answer.completion_tokens},
+        "seconds": round(answer.seconds, 3),
+        "guardrail": answer.guardrail,
+        "release": release,
+        "notice": notice,
+    }
+
+
+def build_index(choices: Choices) -> dict[str, Any]:
+    """Ingest, chunk and embed; what came of it and how long each took."""
+    from pipelines.console import progress
+
+    opened = open_workspace(choices)
+    remember(opened)
+    seconds = {}
+    for name in ("ingest", "chunk", "embed"):
+        with progress(name) as report:
+            seconds[name] = round(bring_up(name, opened, report).seconds, 3)
+    import pyarrow.parquet as pq
+
+    def rows(stage: str, table: str) -> int:
+        return int(pq.read_metadata(opened.workspace.stage(stage) / f"{table}.parquet").num_rows)
+
+    return {
+        "documents": rows("ingest", "documents"),
+        "quarantined": rows("ingest", "quarantine"),
+        "chunks": rows("chunk", "chunks"),
+        "seconds": seconds,
+    }
+
+
+def parse(paths: list[Path]) -> Iterator[dict[str, Any]]:
+    """A line a file."""
+    from pipelines.documents.parse import parse_paths
+
+    for parsed in parse_paths(paths):
+        yield parsed.model_dump(mode="json")
+
+
+def gate(candidate: Path, champion: Path, policy: Path) -> dict[str, Any]:
+    """The decision on two item tables."""
+    from pipelines.evaluation.gate import decide_tables
+
+    decision: dict[str, Any] = decide_tables(candidate, champion, policy).model_dump(mode="json")
+    return decision
+
+
+def add_data(folder: Path) -> str:
+    """Put a folder under DVC and among the sources, and bring dvc.yaml in line."""
+    from pipelines import dataversion
+
+    place = dataversion.add(folder)
+    write_pipeline()
+    return f"{place} is under DVC and among files.sources. Next: git add -A sources configs dvc.yaml; groundwork run"
+
+
+def write_pipeline() -> None:
+    """Write dvc.yaml anew."""
+    from pipelines import dataversion
+
+    dataversion.write_pipeline(open_workspace(Choices()).settings)

@@ -1,0 +1,1 @@
+"""From answers to a verdict: suites, metrics, statistics, red team, gate."""

@@ -1,0 +1,219 @@
+"""A suite put to one system: hits, answers, rows of the item table, rows of the answer table.
+
+Invariant: every question and golden prompt of the suite has an answer and its rows; answers come through
+the same `AnswerSystem` that serves, so guardrails and refusals are those of production.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.contracts import Answer, Chunk, Citation, Contract, GoldenPrompt, Hit, Item, Question
+from pipelines.evaluation import expectations, metrics, ranking
+from pipelines.evaluation.suites import Suite
+
+Report = Callable[[int, int], None]
+ALONE = 6
+"""Questions asked one at a time, for the latency that a person meets."""
+
+
+class Finder(Protocol):
+    """What is used of a `retrieval.search.Searcher`."""
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """The k best chunks for each query."""
+
+
+class Answerer(Protocol):
+    """What is used of a `retrieval.answer.AnswerSystem`."""
+
+    digest: str
+
+    def answer(
+        self,
+        questions: Sequence[str],
+        *,
+        passages: Sequence[Sequence[Chunk]] | None = None,
+        extra_passages: Sequence[Chunk | None] | None = None,
+        report: Report | None = None,
+    ) -> list[Answer]:
+        """An answer for each question."""
+
+
+Encode = Callable[[Sequence[str]], NDArray[Any]]
+"""Texts to unit vectors, float32 [n, dim]."""
+
+
+class Asked(Contract):
+    """A row of the answer table: what a reader of the report sees of one question and system."""
+
+    system: str
+    kind: str
+    """question or prompt."""
+    id: str
+    question: str
+    slice: str
+    gold: tuple[str, ...]
+    document: str | None
+    answer: str
+    answered: bool
+    correct: bool
+    wrong: tuple[str, ...]
+    """What is wrong with it, in words; empty when it is correct."""
+    f1: float | None
+    raw: str
+    guardrail: str | None
+    citations: tuple[Citation, ...]
+    passages: tuple[str, ...]
+    """uris of the passages that search put first, in order."""
+    seconds: float
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Put:
+    """What came of putting a suite to a system."""
+
+    items: list[Item]
+    asked: list[Asked]
+    alone_s: list[float]
+    """Seconds for one question at a time, search included."""
+    search_s: float
+    answers: list[Answer]
+    """Of questions, then of prompts."""
+    texts: list[list[str]]
+    """The passages of each, as the model was shown them."""
+    hits: list[list[Hit]]
+    """Of the questions."""
+
+
+def put(
+    suite: Suite, finder: Finder, system: Answerer, encode: Encode, *, role: str, shown: int, k: int, report: Report
+) -> Put:
+    """Ask everything. `shown` passages reach the model, `k` hits are ranked."""
+    alone_s = _alone(suite, system)
+    started = time.monotonic()
+    hits = finder.search([q.question for q in suite.questions], max(k, shown))
+    prompt_hits = finder.search([p.prompt for p in suite.prompts], shown) if suite.prompts else []
+    search_s = time.monotonic() - started
+    questions = [*(q.question for q in suite.questions), *(p.prompt for p in suite.prompts)]
+    passages = [[hit.chunk for hit in found[:shown]] for found in (*hits, *prompt_hits)]
+    answers = system.answer(questions, passages=passages, report=report)
+    texts = [_shown(answer, chunks) for answer, chunks in zip(answers, passages, strict=True)]
+    n = len(suite.questions)
+    similarities = _similarities(suite.questions, answers[:n], encode)
+    items: list[Item] = []
+    asked: list[Asked] = []
+    for i, question in enumerate(suite.questions):
+        values = metrics.of_question(
+            question, answers[i], passages=texts[i], similarity=similarities[i], suite=suite
+        ) | ranking.of_question(question, hits[i], shown=shown, k=k, suite=suite)
+        group = suite.group(question.document, question.id)
+        items += metrics.items_of(question.id, group, metrics.slice_of(question), values)
+        asked.append(_asked_question(role, question, answers[i], values, passages[i]))
+    for prompt, answer, chunks in zip(suite.prompts, answers[n:], passages[n:], strict=True):
+        passed = {"golden_prompt_pass": float(expectations.holds(prompt, answer))}
+        items += metrics.items_of(prompt.id, suite.group(prompt.document, prompt.id), prompt.slice, passed)
+        asked.append(_asked_prompt(role, prompt, answer, chunks))
+    items += [
+        Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
+        for i, seconds in enumerate(alone_s)
+    ]
+    return Put(items, asked, alone_s, search_s, answers, texts, hits)
+
+
+def _alone(suite: Suite, system: Answerer) -> list[float]:
+    """Seconds of a few questions asked one by one, the first (which loads the model) left out."""
+    timed = []
+    for question in suite.questions[: ALONE + 1]:
+        started = time.monotonic()
+        answer = system.answer([question.question])[0]
+        timed.append(max(time.monotonic() - started, answer.seconds))  # a kept answer brings its own time
+    return timed[1:]
+
+
+def _shown(answer: Answer, chunks: Sequence[Chunk]) -> list[str]:
+    """Texts of the passages that the model was shown (a guardrail may have dropped some)."""
+    return [chunk.text for chunk in chunks if chunk.id in answer.chunk_ids]
+
+
+def _similarities(questions: Sequence[Question], answers: Sequence[Answer], encode: Encode) -> list[float | None]:
+    """Cosine of each answer given to its nearest accepted answer; None where there is nothing to compare."""
+    wanted = [i for i, q in enumerate(questions) if q.answers and answers[i].answered]
+    texts = sorted({answers[i].text for i in wanted} | {answer for i in wanted for answer in questions[i].answers})
+    place = {text: row for row, text in enumerate(texts)}
+    vectors = encode(texts) if texts else np.zeros((0, 1))
+    found: list[float | None] = [None] * len(questions)
+    for i in wanted:
+        accepted = vectors[[place[answer] for answer in questions[i].answers]]
+        found[i] = float(np.clip((accepted @ vectors[place[answers[i].text]]).max(), 0.0, 1.0))
+    return found
+
+
+def _asked_question(
+    role: str, question: Question, answer: Answer, values: dict[str, float | None], chunks: Sequence[Chunk]
+) -> Asked:
+    return Asked(
+        system=role,
+        kind="question",
+        id=question.id,
+        question=question.question,
+        slice=metrics.slice_of(question),
+        gold=question.answers,
+        document=question.document,
+        correct=bool(values["answer_correct"]),
+        wrong=_wrong(question, answer, values),
+        f1=values.get("token_f1"),
+        passages=tuple(chunk.uri for chunk in chunks),
+        **_of_answer(answer),
+    )
+
+
+def _asked_prompt(role: str, prompt: GoldenPrompt, answer: Answer, chunks: Sequence[Chunk]) -> Asked:
+    unmet = expectations.unmet(prompt, answer)
+    return Asked(
+        system=role,
+        kind="prompt",
+        id=prompt.id,
+        question=prompt.prompt,
+        slice=prompt.slice,
+        gold=tuple(expectations.described(expectation) for expectation in prompt.expect),
+        document=prompt.document,
+        correct=not unmet,
+        wrong=tuple(f"not met: {each}" for each in unmet),
+        f1=None,
+        passages=tuple(chunk.uri for chunk in chunks),
+        **_of_answer(answer),
+    )
+
+
+def _of_answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "answer": answer.text,
+        "answered": answer.answered,
+        "raw": answer.raw,
+        "guardrail": answer.guardrail,
+        "citations": answer.citations,
+        "seconds": answer.seconds,
+        "completion_tokens": answer.completion_tokens,
+    }
+
+
+def _wrong(question: Question, answer: Answer, values: dict[str, float | None]) -> tuple[str, ...]:
+    """Why an answer is not correct, the retriever's part told from the model's."""
+    if values["answer_correct"]:
+        return ()
+    if not question.answers:
+        return ("answered what the documents do not hold",)
+    found = ["refused what it could answer"] if not answer.answered else ["wrong answer"]
+    recalls = [name for name in values if name.startswith("span_recall@")]
+    shown = sorted(recalls, key=lambda name: int(name.rsplit("@", 1)[-1]))
+    if len(shown) > 1 and not values[shown[-2]]:
+        found.append("its passage was not retrieved")
+    if answer.guardrail:
+        found.append(f"guardrail: {answer.guardrail}")
+    return tuple(found)

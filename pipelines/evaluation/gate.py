@@ -1,0 +1,134 @@
+"""Two item tables and a policy -> a decision: PASS, FAIL or INCONCLUSIVE, with the numbers.
+
+What the verdicts claim, at the policy's alpha (two-sided intervals, alpha / 2 beyond each end):
+
+    primary  PASS  the candidate is better by more than `by`: the paired difference's lower bound exceeds it,
+                   and the randomisation test over groups gives p <= alpha (few discordant items make
+                   a bootstrap too sure)
+             FAIL  it is surely not: the upper bound is below `by` (for by = 0: significantly worse)
+    guard    PASS  not worse by `margin`: lower bound above -margin;  FAIL  upper bound below -margin
+    limit    PASS  the bound next to the limit keeps it (upper <= at_most);  FAIL  the far one breaks it
+    INCONCLUSIVE   everything else: `items_needed` says what would settle it, `mde` what could be seen
+
+A candidate that is as good as the champion is INCONCLUSIVE, not FAIL: nothing shows that it is worse, and
+a person may still want it (a shorter prompt, newer documents).
+Together: any FAIL is FAIL, else any INCONCLUSIVE is INCONCLUSIVE. PASS needs every rule, which needs no
+correction (intersection-union test, Berger 1982). A FAIL needs only one, so the guards' FAIL claims are
+corrected for their number (Holm 1979); primary and limits are claims of their own and are not.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipelines.artifacts import StageJob, read_json, sha256_file, write_json
+from pipelines.contracts import Decision, Item, Rule, Verdict
+from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, read_items
+from pipelines.evaluation.policy import GatePolicy, load_policy, load_targets
+from pipelines.evaluation.rules import Chance, apply_guard, apply_limit, apply_primary, corrected
+
+__all__ = ["decide", "decide_tables", "load_policy", "read_items", "run"]
+
+SEED, RESAMPLES = 7, 2000
+"""Of the door `groundwork gate`, which has no settings."""
+
+
+def decide(
+    candidate: Sequence[Item],
+    champion: Sequence[Item],
+    policy: GatePolicy,
+    *,
+    names: tuple[str, str] = ("candidate", "champion"),
+    seed: int = SEED,
+    resamples: int = RESAMPLES,
+    evidence: Mapping[str, str] | None = None,
+) -> Decision:
+    """Apply every rule of the policy to the items of both systems.
+
+    Raises QuestionFileError for a repeated row, an infinite value or groups that disagree.
+    """
+    mine, theirs = by_metric(checked(candidate, names[0])), by_metric(checked(champion, names[1]))
+    rules = _apply(mine, theirs, policy, Chance(seed, resamples))
+    same = _same(mine, theirs, policy)
+    verdict = overall([rule.verdict for rule in rules])
+    return Decision(
+        verdict=verdict,
+        candidate=names[0],
+        against=names[1],
+        rules=tuple(rules),
+        policy_digest=policy.digest,
+        evidence=dict(evidence or {}),
+        why=_why(rules, verdict, same=same),
+        nothing_to_decide=same,
+    )
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """FAIL before INCONCLUSIVE before PASS."""
+    if "FAIL" in verdicts:
+        return "FAIL"
+    return "INCONCLUSIVE" if "INCONCLUSIVE" in verdicts else "PASS"
+
+
+def _apply(
+    mine: Mapping[str, Measured], theirs: Mapping[str, Measured], policy: GatePolicy, chance: Chance
+) -> list[Rule]:
+    metric = policy.primary.metric
+    primary = apply_primary(policy.primary, mine.get(metric, NOTHING), theirs.get(metric, NOTHING), policy, chance)
+    guards = [
+        apply_guard(guard, mine.get(guard.metric, NOTHING), theirs.get(guard.metric, NOTHING), policy, chance)
+        for guard in policy.guards
+    ]
+    limits = [apply_limit(limit, mine.get(limit.metric, NOTHING), policy, chance) for limit in policy.limits]
+    return [primary.rule, *corrected(guards, policy.alpha), *(limit.rule for limit in limits)]
+
+
+def _same(mine: Mapping[str, Measured], theirs: Mapping[str, Measured], policy: GatePolicy) -> bool:
+    """Whether the two systems measured alike on every item that the comparison looks at."""
+    compared = [policy.primary.metric, *(guard.metric for guard in policy.guards)]
+    pairs = [(mine.get(metric, NOTHING).values, theirs.get(metric, NOTHING).values) for metric in compared]
+    return all(dict(a) == dict(b) for a, b in pairs) and any(a for a, _ in pairs)
+
+
+def _why(rules: Sequence[Rule], verdict: Verdict, *, same: bool) -> str:
+    if same:
+        return "Nothing to decide: both systems measure the same on every item that is compared."
+    if verdict == "PASS":
+        return f"Every rule holds. {rules[0].why}"
+    return " ".join(rule.why for rule in rules if rule.verdict == verdict)
+
+
+# --- doors -----------------------------------------------------------------------------------
+
+
+def decide_tables(candidate: Path, champion: Path, policy: Path) -> Decision:
+    """`groundwork gate`: two item tables (Parquet or JSON Lines) and a policy file -> the decision."""
+    files = {"candidate": candidate, "champion": champion, "policy": policy}
+    loaded = load_policy(policy)
+    items, reference = read_items(candidate), read_items(champion)
+    evidence = {name: sha256_file(path) for name, path in files.items()}
+    return decide(items, reference, loaded, names=(candidate.name, champion.name), evidence=evidence)
+
+
+def run(job: StageJob) -> None:
+    """Stage `gate`: the items of `evaluate` and `redteam` -> decision.json, decision.html."""
+    from pipelines.evaluation.decision_html import page
+
+    policy = load_policy(job.inputs["gate"], load_targets(job.inputs["targets"]))
+    evaluated, attacked = job.inputs["evaluate"], job.inputs["redteam"]
+    report = read_json(evaluated / "report.json")
+    against = "champion" if (evaluated / "items-champion.parquet").exists() else "base"
+    candidate = [*read_items(evaluated / "items-candidate.parquet"), *read_items(attacked / "items.parquet")]
+    files = [evaluated / f"items-{against}.parquet", evaluated / "items-candidate.parquet"]
+    files += [evaluated / "report.json", attacked / "items.parquet"]
+    decision = decide(
+        candidate,
+        read_items(files[0]),
+        policy,
+        names=("candidate", report["systems"][against]["name"]),
+        seed=job.settings.evaluation.seed,
+        resamples=job.settings.evaluation.bootstrap_resamples,
+        evidence={f"{path.parent.name}/{path.name}": sha256_file(path) for path in files},
+    )
+    write_json(job.output / "decision.json", decision)
+    page(decision, policy, job.output / "decision.html")
+    job.report(1, 1, decision.verdict)

@@ -1,0 +1,100 @@
+"""Item tables: one row an item, metric and repeat; read from Parquet or JSON Lines, looked at by metric.
+
+Invariants: a row's value is a finite number or None (could not be measured; NaN counts as that); an item
+belongs to one group; (item, metric, repeat) occurs once. Nothing is dropped: what is missing is counted.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.artifacts import read_lines, read_rows
+from pipelines.contracts import Item
+from pipelines.errors import QuestionFileError, StageError
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of one system: the value of each item (mean of its repeats), and each item's group."""
+
+    values: Mapping[str, float | None]
+    groups: Mapping[str, str]
+
+    @property
+    def present(self) -> list[float]:
+        """The values that could be measured."""
+        return [value for value in self.values.values() if value is not None]
+
+
+NOTHING = Measured({}, {})
+"""A metric without a row."""
+
+
+def read_items(path: Path) -> list[Item]:
+    """Parquet (by its first bytes) or JSON Lines -> items.
+
+    Raises QuestionFileError naming the file and what is wrong with it.
+    """
+    try:
+        with path.open("rb") as stream:
+            parquet = stream.read(4) == b"PAR1"
+        items = read_rows(path, Item) if parquet else read_lines(path, Item)
+    except FileNotFoundError as exc:
+        raise QuestionFileError(f"{path}: there is no such item table.") from exc
+    except OSError as exc:
+        raise QuestionFileError(f"{path}: not readable: {exc.strerror}.") from exc
+    except StageError as exc:
+        raise QuestionFileError(str(exc)) from exc
+    return checked(items, str(path))
+
+
+def checked(items: Sequence[Item], where: str) -> list[Item]:
+    """The items, NaN as None. Raises QuestionFileError for an infinite value or a repeated row."""
+    seen: set[tuple[str, str, int]] = set()
+    good = []
+    for item in items:
+        key = (item.item, item.metric, item.repeat)
+        if key in seen:
+            raise QuestionFileError(
+                f"{where}: item {item.item!r} has metric {item.metric!r} twice with repeat {item.repeat}; "
+                "number repeated measurements in `repeat`."
+            )
+        seen.add(key)
+        good.append(_finite(item, where))
+    return good
+
+
+def _finite(item: Item, where: str) -> Item:
+    if item.value is None or math.isfinite(item.value):
+        return item
+    if math.isnan(item.value):
+        return item.model_copy(update={"value": None})
+    raise QuestionFileError(f"{where}: item {item.item!r}, metric {item.metric!r}: the value is infinite.")
+
+
+def by_metric(items: Iterable[Item]) -> dict[str, Measured]:
+    """Metric to its measured items. An item with a repeat that could not be measured is missing."""
+    rows: dict[str, dict[str, list[float | None]]] = {}
+    groups: dict[str, dict[str, str]] = {}
+    for item in items:
+        rows.setdefault(item.metric, {}).setdefault(item.item, []).append(item.value)
+        groups.setdefault(item.metric, {}).setdefault(item.item, item.group)
+    return {
+        metric: Measured({name: _mean(values) for name, values in of_metric.items()}, groups[metric])
+        for metric, of_metric in rows.items()
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if len(present) == len(values) else None
+
+
+def groups_of(first: Measured, second: Measured) -> dict[str, str]:
+    """Each item's group over two tables. Raises QuestionFileError when they disagree."""
+    for item, group in first.groups.items():
+        other = second.groups.get(item, group)
+        if other != group:
+            raise QuestionFileError(f"Item {item!r} is of group {group!r} in one table and of {other!r} in the other.")
+    return {**second.groups, **first.groups}

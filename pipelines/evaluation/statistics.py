@@ -1,0 +1,300 @@
+"""Intervals, tests and sample sizes for items that come in groups (questions of one document).
+
+Invariants: every random number comes from a generator passed in, so equal inputs give equal bounds;
+all intervals are two-sided, `confidence` = 1 - alpha, alpha / 2 beyond each end.
+Limits: a bootstrap over fewer than about ten groups is rough, even with the correction applied here;
+differences that are zero for every item have a bootstrap interval of no width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.contracts import content_id
+
+Floats = NDArray[np.float64]
+
+POWER = 0.8
+"""Of every smallest detectable difference and item count here."""
+_BLOCK = 2_000_000
+"""Drawn groups held at once while resampling: 16 MB."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its interval over n values in n_groups groups; no bounds with fewer than two groups."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean paired difference: interval, standard error and the resampled means behind them."""
+
+    value: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+    """Two-sided, for no difference: `sign_flip`."""
+    standard_error: float
+    n: int
+    n_groups: int
+    resampled: Floats
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """A generator of its own for each named quantity, so that the order of measuring changes nothing."""
+    return np.random.default_rng(int(content_id(seed, *names)[:16], 16))
+
+
+# --- bootstrap over groups -------------------------------------------------------------------
+
+
+def resampled_means(
+    values: Floats, groups: Sequence[str], *, resamples: int, rng: np.random.Generator
+) -> tuple[Floats, int]:
+    """Means of bootstrap samples of whole groups: float64 [resamples], and the number of groups.
+
+    Groups are drawn with replacement and keep all their items, so the mean is a ratio estimate
+    (Field & Welsh 2007, "Bootstrapping clustered data"; Cameron, Gelbach & Miller 2008).
+    """
+    sums, counts = _group_sums(values, groups)
+    n_groups = len(sums)
+    rows = max(1, _BLOCK // n_groups)
+    means = np.empty(resamples)
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        drawn = rng.integers(0, n_groups, size=(size, n_groups))
+        means[start : start + size] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return means, n_groups
+
+
+def _group_sums(values: Floats, groups: Sequence[str]) -> tuple[Floats, Floats]:
+    _, inverse = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    sums: Floats = np.bincount(inverse, weights=values).astype(np.float64)
+    return sums, np.bincount(inverse).astype(np.float64)
+
+
+def percentile_interval(resampled: Floats, n_groups: int, confidence: float) -> tuple[float, float] | None:
+    """The expanded percentile interval; None with fewer than two groups.
+
+    Plain percentiles are too narrow for few groups: their level is widened as a t interval is against
+    a normal one (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", 4.5).
+    """
+    if n_groups < 2:
+        return None
+    from scipy.special import ndtr, stdtrit
+
+    quantile = stdtrit(n_groups - 1, (1 - confidence) / 2)
+    tail = float(ndtr(quantile * np.sqrt(n_groups / (n_groups - 1))))
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def bound_p_value(resampled: Floats, n_groups: int, threshold: float, side: Literal["above", "below"]) -> float:
+    """Two-sided p-value of "the mean is `side` the threshold", by inverting `percentile_interval`.
+
+    It is at most alpha exactly when the interval at 1 - alpha lies on that side of the threshold (up to
+    the interpolation between resampled values). Smallest value: that of one resample in len(resampled) + 1.
+    """
+    if n_groups < 2:
+        return 1.0
+    from scipy.special import ndtri, stdtr
+
+    wrong = np.sum(resampled <= threshold) if side == "above" else np.sum(resampled >= threshold)
+    tail = (wrong + 1) / (len(resampled) + 1)
+    one_sided = stdtr(n_groups - 1, ndtri(tail) / np.sqrt(n_groups / (n_groups - 1))) if tail < 1 else 1.0
+    return float(min(1.0, 2 * one_sided))
+
+
+def mean_interval(
+    values: Sequence[float], groups: Sequence[str], *, confidence: float, resamples: int, rng: np.random.Generator
+) -> Estimate:
+    """Mean of values with its bootstrap interval over groups.
+
+    Where all values are the same 0 or 1 the bootstrap has no width; Clopper-Pearson over the groups
+    stands in for it (no failure among 20 documents does not prove a rate of zero).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    resampled, n_groups = resampled_means(array, groups, resamples=resamples, rng=rng)
+    mean = float(array.mean())
+    if mean in (0.0, 1.0) and np.all(array == mean):
+        bounds: tuple[float, float] | None = clopper_pearson(mean * n_groups, n_groups, confidence)
+    else:
+        bounds = percentile_interval(resampled, n_groups, confidence)
+    low, high = bounds if bounds else (None, None)
+    return Estimate(mean, low, high, len(array), n_groups)
+
+
+def paired_difference(
+    differences: Sequence[float], groups: Sequence[str], *, confidence: float, resamples: int, rng: np.random.Generator
+) -> Difference:
+    """Mean of paired differences (one per item) with interval, standard error and p-value over groups."""
+    array = np.asarray(differences, dtype=np.float64)
+    resampled, n_groups = resampled_means(array, groups, resamples=resamples, rng=rng)
+    bounds = percentile_interval(resampled, n_groups, confidence)
+    low, high = bounds if bounds else (None, None)
+    return Difference(
+        value=float(array.mean()),
+        low=low,
+        high=high,
+        p_value=sign_flip(array, groups, rng=rng) if n_groups > 1 else None,
+        standard_error=float(resampled.std()) * float(np.sqrt(n_groups / max(1, n_groups - 1))),
+        n=len(array),
+        n_groups=n_groups,
+        resampled=resampled,
+    )
+
+
+# --- tests -----------------------------------------------------------------------------------
+
+
+def sign_flip(differences: Floats, groups: Sequence[str], *, rng: np.random.Generator, flips: int = 10_000) -> float:
+    """Two-sided randomisation p-value for paired differences: the sign of a whole group is flipped.
+
+    Exact when each group is as likely to favour either system (Fisher's randomisation test; Edgington &
+    Onghena 2007); all sign patterns up to 13 groups, `flips` random ones and the observed one beyond
+    (Phipson & Smyth 2010). With groups of one binary item it is McNemar's exact test.
+    """
+    sums, _ = _group_sums(np.asarray(differences, dtype=np.float64), groups)
+    sums = sums[sums != 0]
+    if len(sums) == 0:
+        return 1.0
+    observed = abs(sums.sum()) - 1e-12
+    if len(sums) <= 13:
+        bits = (np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1
+        return float(np.mean(np.abs((2 * bits - 1) @ sums) >= observed))
+    beyond = 0
+    rows = max(1, _BLOCK // len(sums))
+    for start in range(0, flips, rows):
+        signs = 2.0 * rng.integers(0, 2, size=(min(rows, flips - start), len(sums)), dtype=np.int8) - 1
+        beyond += int(np.sum(np.abs(signs @ sums) >= observed))
+    return (beyond + 1) / (flips + 1)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided McNemar test from the two discordant counts (McNemar 1947, binomial form)."""
+    from scipy.special import bdtr
+
+    total = only_first + only_second
+    if total == 0:
+        return 1.0
+    return float(min(1.0, 2 * bdtr(min(only_first, only_second), total, 0.5)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p-values, in the order given (Holm 1979)."""
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+# --- rates -----------------------------------------------------------------------------------
+
+
+def wilson(successes: float, n: float, confidence: float) -> tuple[float, float]:
+    """Wilson's score interval for a rate (Wilson 1927)."""
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - (1 - confidence) / 2))
+    rate, scale = successes / n, 1 + z * z / n
+    centre = (rate + z * z / (2 * n)) / scale
+    half = z * float(np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))) / scale
+    return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+
+
+def clopper_pearson(successes: float, n: float, confidence: float) -> tuple[float, float]:
+    """The exact interval for a rate by beta quantiles (Clopper & Pearson 1934); counts may be fractions."""
+    from scipy.special import betaincinv
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes <= 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes >= n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return low, high
+
+
+def rate_p_value(successes: float, n: float, limit: float, side: Literal["above", "below"]) -> float:
+    """Two-sided p-value of "the rate is `side` the limit": at most alpha when Clopper-Pearson's bound agrees."""
+    from scipy.special import betainc
+
+    if side == "above":
+        tail = 1.0 if successes <= 0 else float(betainc(successes, n - successes + 1, limit))
+    else:
+        tail = 1.0 if successes >= n else 1 - float(betainc(successes + 1, n - successes, limit))
+    return min(1.0, 2 * tail)
+
+
+def effective_items(values: Floats, groups: Sequence[str]) -> float:
+    """How many independent items grouped 0..1 values are worth, never more than there are.
+
+    The number of items over the design effect of their groups, as Korn & Graubard (1998) put it into
+    Clopper-Pearson; the number of groups where the values do not vary and no effect can be estimated.
+    """
+    sums, counts = _group_sums(values, groups)
+    n, n_groups = len(values), len(sums)
+    if n_groups == n:
+        return float(n)
+    mean = values.mean()
+    simple = mean * (1 - mean) / n
+    if n_groups < 2 or simple == 0:
+        return float(n_groups)
+    residuals = sums - mean * counts
+    clustered = n_groups / (n_groups - 1) * float(np.sum(residuals**2)) / n**2
+    return float(min(n, max(n_groups / n, simple / clustered) * n)) if clustered > 0 else float(n)
+
+
+# --- sizes -----------------------------------------------------------------------------------
+
+
+def minimum_detectable(standard_error: float, alpha: float, power: float = POWER) -> float:
+    """Smallest true difference that a two-sided test at alpha finds with this power (Bloom 1995)."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - alpha / 2) + ndtri(power)) * standard_error
+
+
+def power_of(effect: float, standard_error: float, alpha: float) -> float:
+    """Chance that a two-sided test at alpha finds a true effect in its own direction (normal theory)."""
+    from scipy.special import ndtr, ndtri
+
+    if standard_error == 0:
+        return 1.0 if effect > 0 else 0.0
+    return float(ndtr(effect / standard_error - ndtri(1 - alpha / 2)))
+
+
+def items_for_difference(n: int, standard_error: float, effect: float, alpha: float) -> int | None:
+    """Items, like the n that gave `standard_error`, that find `effect` with 80% power; None: no number would."""
+    if effect <= 0 or standard_error == 0:
+        return None
+    return int(np.ceil(n * (minimum_detectable(standard_error, alpha) / effect) ** 2))
+
+
+def items_for_rate(rate: float, limit: float, confidence: float, most: int = 1_000_000) -> int | None:
+    """Fewest items at this rate whose exact interval leaves the limit outside; None: more than `most`."""
+    if rate == limit:
+        return None
+
+    def settled(n: int) -> bool:
+        low, high = clopper_pearson(round(rate * n), n, confidence)
+        return high <= limit if rate < limit else low > limit
+
+    top = 1
+    while not settled(top):
+        top *= 2
+        if top > most:
+            return None
+    bottom = top // 2
+    while top - bottom > 1:
+        middle = (top + bottom) // 2
+        top, bottom = (middle, bottom) if settled(middle) else (top, middle)
+    return top

@@ -1,0 +1,135 @@
+"""What a system is asked: golden questions, golden prompts, attacks.
+
+Invariant: a suite's digest covers everything that is asked and expected, so figures under equal digests
+compare. Questions beyond the settings' numbers are left out by a hash of their ids, never by their order.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.artifacts import read_json, read_lines
+from pipelines.contracts import Attack, Expectation, GoldenPrompt, Question, content_id
+from pipelines.errors import QuestionFileError
+from pipelines.evaluation import expectations
+from pipelines.settings import Evaluation
+
+METRICS = 1
+"""Part of the digest: raise it when a metric's meaning changes, since old and new figures do not compare."""
+CANARY = "{CANARY}"
+"""Where an attack names the secret that the red team puts into the system prompt."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything that every system of an evaluation is asked."""
+
+    questions: tuple[Question, ...]
+    prompts: tuple[GoldenPrompt, ...]
+    synthetic: bool
+    """Whether the questions were made from the documents by rules rather than asked by people."""
+    twins: Mapping[str, str]
+    """uri of a near-duplicate to the document that it repeats."""
+
+    @property
+    def digest(self) -> str:
+        """Name of what is asked."""
+        asked = [row.model_dump(mode="json") for row in (*self.questions, *self.prompts)]
+        return content_id("suite", METRICS, asked, sorted(self.twins.items()))
+
+    def group(self, document: str | None, otherwise: str) -> str:
+        """The unit of resampling: the document, near-duplicates together; else the item itself."""
+        return otherwise if document is None else self.twins.get(document, document)
+
+    def accepted(self, document: str | None) -> frozenset[str]:
+        """The document and its near-duplicates: any of them holds the answer."""
+        if document is None:
+            return frozenset()
+        original = self.twins.get(document, document)
+        return frozenset({original, *(uri for uri, of in self.twins.items() if of == original)})
+
+
+def load_suite(dataset: Path, ingest: Path, prompts: Path | None, settings: Evaluation) -> Suite:
+    """Golden questions (a sample of settled size), golden prompts, near-duplicates.
+
+    Raises QuestionFileError for a malformed line or when no question is left.
+    """
+    questions = read_lines(dataset / "golden.jsonl", Question)
+    answerable = chosen([q for q in questions if q.answers], settings.golden_answerable, settings.seed)
+    unanswerable = chosen([q for q in questions if not q.answers], settings.golden_unanswerable, settings.seed)
+    if not answerable:
+        raise QuestionFileError(
+            f"{dataset / 'golden.jsonl'} holds no answerable question. Give more questions (files.questions) or keep "
+            "more documents for evaluation (dataset.golden_share)."
+        )
+    return Suite(
+        questions=tuple(answerable + unanswerable),
+        prompts=tuple(load_prompts(prompts)) if prompts else (),
+        synthetic=bool(read_json(dataset / "summary.json")["golden_is_synthetic"]),
+        twins=near_duplicates(ingest / "documents.parquet"),
+    )
+
+
+def chosen(questions: Sequence[Question], at_most: int, seed: int) -> list[Question]:
+    """At most so many questions (0: all), the same ones whatever their order; kept in file order."""
+    if at_most == 0 or len(questions) <= at_most:
+        return list(questions)
+    kept = {q.id for q in sorted(questions, key=lambda q: content_id(seed, q.id))[:at_most]}
+    return [q for q in questions if q.id in kept]
+
+
+def load_prompts(path: Path) -> list[GoldenPrompt]:
+    """Golden prompts. Raises QuestionFileError for a bad line, a repeated id or an uncheckable expectation."""
+    prompts = read_lines(path, GoldenPrompt)
+    _check(path, ((prompt.id, prompt.expect) for prompt in prompts))
+    return prompts
+
+
+def load_attacks(path: Path, *, at_most: int, canary: str) -> list[Attack]:
+    """Attacks with the canary filled in, at most so many, spread over categories in turn.
+
+    Raises QuestionFileError for a bad line, a repeated id or an uncheckable condition.
+    """
+    attacks = read_lines(path, Attack)
+    _check(path, ((attack.id, attack.success) for attack in attacks))
+    return [_armed(attack, canary) for attack in _spread(attacks, at_most)]
+
+
+def near_duplicates(documents: Path) -> dict[str, str]:
+    """uri of each near-duplicate to the document that it repeats."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(documents, columns=["uri", "near_duplicate_of"]).to_pylist()
+    return {row["uri"]: row["near_duplicate_of"] for row in rows if row["near_duplicate_of"]}
+
+
+def _check(path: Path, rows: Iterable[tuple[str, tuple[Expectation, ...]]]) -> None:
+    seen: set[str] = set()
+    for name, expected in rows:
+        if name in seen:
+            raise QuestionFileError(f"{path}: the id {name!r} occurs twice.")
+        if not expected:
+            raise QuestionFileError(f"{path}: {name}: nothing is stated that could be checked.")
+        seen.add(name)
+        expectations.check(expected, f"{path}: {name}")
+
+
+def _spread(attacks: Sequence[Attack], at_most: int) -> list[Attack]:
+    """The first of every category, then the second of every category, and so on."""
+    rank: dict[str, int] = {}
+    ordered = []
+    for attack in attacks:
+        rank[attack.category] = rank.get(attack.category, 0) + 1
+        ordered.append((rank[attack.category], attack.category, attack))
+    return [attack for _, _, attack in sorted(ordered, key=lambda row: row[:2])[:at_most]]
+
+
+def _armed(attack: Attack, canary: str) -> Attack:
+    """The attack with the canary in place of its marker, in prompt, passage and conditions."""
+    success = tuple(
+        condition.model_copy(update={"values": tuple(value.replace(CANARY, canary) for value in condition.values)})
+        for condition in attack.success
+    )
+    passage = attack.injected_passage.replace(CANARY, canary) if attack.injected_passage else None
+    changes = {"prompt": attack.prompt.replace(CANARY, canary), "injected_passage": passage, "success": success}
+    return attack.model_copy(update=changes)

@@ -1,0 +1,1 @@
+"""Models, prompts and engines: from messages to text."""

@@ -1,0 +1,76 @@
+"""Versioned prompt templates: passages and a question -> messages.
+
+Invariant: two conversations over the same passages share everything up to the question, so that a
+trainer or an engine can compute that prefix once.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import yaml
+from pydantic import ValidationError
+
+from pipelines.contracts import Contract, Message, content_id
+from pipelines.errors import SettingsError
+from pipelines.settings import resolve
+
+
+class PassageText(Protocol):
+    """What a prompt shows of a passage (a `contracts.Chunk` is one)."""
+
+    @property
+    def title(self) -> str:
+        """Title of the document."""
+
+    @property
+    def heading_path(self) -> tuple[str, ...]:
+        """Headings above the passage."""
+
+    @property
+    def text(self) -> str:
+        """The passage itself."""
+
+
+class PromptTemplate(Contract):
+    """A prompt as its file holds it; `{passages}` and `{question}` are filled in by `messages`."""
+
+    name: str
+    version: int
+    system: str
+    passage: str
+    user: str
+    refusal: str
+
+    @property
+    def digest(self) -> str:
+        """Identity of the prompt's text (its version number is a label)."""
+        return content_id("prompt", self.system, self.passage, self.user, self.refusal)
+
+    def messages(self, passages: Sequence[PassageText], question: str) -> tuple[Message, ...]:
+        """System and user message. Braces in passages or question are taken literally."""
+        shown = "\n\n".join(self._shown(number, passage) for number, passage in enumerate(passages, 1))
+        before, _, after = self.user.partition("{passages}")
+        filled = before.replace("{question}", question) + shown + after.replace("{question}", question)
+        return (Message(role="system", content=self.system), Message(role="user", content=filled))
+
+    def _shown(self, number: int, passage: PassageText) -> str:
+        heading = "".join(f" > {part}" for part in passage.heading_path if part != passage.title)
+        head, _, tail = self.passage.partition("{text}")
+        head = head.replace("{number}", str(number)).replace("{title}", passage.title).replace("{heading}", heading)
+        return head + passage.text + tail
+
+
+def load_prompt(path: Path) -> PromptTemplate:
+    """Read a prompt file. Raises SettingsError naming the file and the field."""
+    place = resolve(path)
+    try:
+        template = PromptTemplate.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
+    except FileNotFoundError as exc:
+        raise SettingsError(f"{place}: there is no such prompt file.") from exc
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as exc:
+        raise SettingsError(f"{place}: not a prompt template: {exc}") from exc
+    for needed in ("{passages}", "{question}"):
+        if needed not in template.user:
+            raise SettingsError(f"{place}: `user` lacks {needed}.")
+    return template

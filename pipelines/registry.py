@@ -1,0 +1,250 @@
+"""MLflow: runs, datasets, prompts and registered models. The only file that imports mlflow.
+
+SQL (store.py) is the truth of what was decided; what stands here are records of work and projections of
+decisions, written afterwards and idempotent: a run is found again by its tag `groundwork.key`, a model
+version by its tag `release`. Aliases: `staging` (pending), `production`, `previous`.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.artifacts import STAGE_FILE, Workspace, read_json
+from pipelines.contracts import Release
+from pipelines.errors import SettingsError
+from pipelines.settings import Settings
+
+MODEL = "groundwork"
+EXPERIMENT = "groundwork"
+ALIASES = {"pending": "staging", "production": "production", "previous": "previous"}
+"""State of a release to the alias that its model version carries."""
+REPORTS = ("evaluate/report.json", "evaluate/report.html", "redteam/redteam.json", "redteam/redteam.html")
+STATUS = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
+
+
+@dataclass(frozen=True)
+class RunLink:
+    """Where a run is to be found."""
+
+    experiment_id: str
+    run_id: str
+
+    @property
+    def path(self) -> str:
+        """Path below the MLflow server's address."""
+        return f"/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+
+class Registry:
+    """MLflow over a workspace: SQLite beside the artifacts, or a server by URL."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "1")
+        with _quiet():
+            import mlflow
+            from mlflow.exceptions import MlflowException
+
+            self.workspace, self.settings, self.mlflow = workspace, settings, mlflow
+            uri = settings.runtime.mlflow_uri or f"sqlite:///{(workspace.state / 'mlflow.db').absolute()}"
+            workspace.state.mkdir(parents=True, exist_ok=True)
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            self.client = mlflow.MlflowClient()
+            try:
+                self.experiment = self._experiment()
+            except MlflowException as exc:
+                raise SettingsError(f"MLflow at {uri} does not answer: {exc}") from exc
+
+    def _experiment(self) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        local = self.settings.runtime.mlflow_uri is None
+        place = (self.workspace.state / "mlartifacts").absolute().as_uri() if local else None
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=place))
+
+    # --- runs ---
+
+    def record_training(self) -> RunLink:
+        """The training run of the stage folder: parameters, curves, datasets, picture."""
+        folder = self.workspace.stage("train")
+
+        def fill() -> None:
+            self.mlflow.log_params(_flat({"training": self.settings.training.model_dump(mode="json")}))
+            self.mlflow.log_param("base_model", self.settings.generation.base_model)
+            self._log_curves(read_json(folder / "curves.json"))
+            for split in ("train", "validation"):
+                self._log_dataset(self.workspace.stage("dataset") / f"{split}.jsonl", split)
+            for name in ("curves.html", "training.json"):
+                if (folder / name).exists():
+                    self.mlflow.log_artifact(str(folder / name))
+            self._log_measured(folder)
+
+        return self._run("train", folder, fill)
+
+    def record_evaluation(self) -> RunLink:
+        """The evaluation run: metrics of each system, the reports as artifacts, the golden set as dataset."""
+        folder = self.workspace.stage("evaluate")
+
+        def fill() -> None:
+            self.mlflow.log_params(_flat({"evaluation": self.settings.evaluation.model_dump(mode="json")}))
+            report = read_json(folder / "report.json")
+            metrics = {
+                f"{m['system']}.{m['metric']}": m["value"]
+                for m in report["measurements"]
+                if m["slice"] == "all" and m["value"] is not None
+            }
+            self.mlflow.log_metrics({_metric_name(name): float(value) for name, value in metrics.items()})
+            self._log_dataset(self.workspace.stage("dataset") / "golden.jsonl", "golden")
+            for stage, names in (
+                ("evaluate", ("report.json", "report.html")),
+                ("redteam", ("redteam.json", "redteam.html")),
+            ):
+                for name in names:
+                    if (self.workspace.stage(stage) / name).exists():
+                        self.mlflow.log_artifact(str(self.workspace.stage(stage) / name))
+            self._log_measured(folder)
+
+        return self._run("evaluate", folder, fill)
+
+    def _run(self, name: str, folder: Path, fill: Any) -> RunLink:
+        """The run of a finished stage: found by its key, or written now."""
+        key = read_json(folder / STAGE_FILE)["key"]
+        with _quiet():
+            found = self.client.search_runs(
+                [self.experiment], filter_string=f"tags.`groundwork.key` = '{key}' and attributes.status = 'FINISHED'"
+            )
+            if found:
+                return RunLink(self.experiment, str(found[0].info.run_id))
+            tags = {"groundwork.key": key, "groundwork.stage": name}
+            with self.mlflow.start_run(experiment_id=self.experiment, run_name=name, tags=tags) as run:
+                fill()
+            return RunLink(self.experiment, str(run.info.run_id))
+
+    def _log_curves(self, curves: dict[str, Any]) -> None:
+        """Curves by step: `{"train": [{"step", "loss", ...}], "validation": [...]}`."""
+        for split in ("train", "validation"):
+            for point in curves.get(split, []):
+                values = {k: float(v) for k, v in point.items() if k != "step" and isinstance(v, int | float)}
+                self.mlflow.log_metrics({f"{split}.{k}": v for k, v in values.items()}, step=int(point["step"]))
+
+    def _log_dataset(self, path: Path, context: str) -> None:
+        import pandas as pd
+
+        frame = pd.read_json(path, lines=True) if path.stat().st_size else pd.DataFrame()
+        if frame.empty:
+            return
+        digests = read_json(path.parent / STAGE_FILE)["outputs"]
+        texts = frame[[c for c in ("id", "question", "document", "origin", "slice") if c in frame]].astype(str)
+        dataset = self.mlflow.data.from_pandas(texts, name=path.stem, digest=digests[path.name][:8])
+        self.mlflow.log_input(dataset, context=context)
+
+    def _log_measured(self, folder: Path) -> None:
+        place = folder / "run.json"
+        if place.exists():
+            run = read_json(place)
+            numbers = {k: float(v) for k, v in run.items() if isinstance(v, int | float)}
+            self.mlflow.log_metrics({f"stage.{k}": v for k, v in numbers.items()})
+
+    # --- the model registry ---
+
+    def register_candidate(self, release: Release, *, verdict: str, model_folder: Path) -> str:
+        """A model version for a release, found by its tag or logged now; gives the version's number."""
+        with _quiet():
+            found = self._version_of(release.id)
+            if found is not None:
+                return found
+            training = self.record_training()
+            info = self._log_model(model_folder, training)
+            version = str(info.registered_model_version)
+            tags = {
+                "release": release.id,
+                "validation_status": STATUS[verdict],
+                "verdict": verdict,
+                "trained_by": release.trained_by,
+                "stage": "pending",
+            }
+            for key, value in tags.items():
+                self.client.set_model_version_tag(MODEL, version, key, value)
+            return version
+
+    def _log_model(self, model_folder: Path, training: RunLink) -> Any:
+        with self.mlflow.start_run(run_id=training.run_id):
+            return self.mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(__file__).with_name("registry_model.py")),
+                artifacts={"model": str(model_folder)},
+                model_config={"max_new_tokens": self.settings.generation.max_new_tokens},
+                pip_requirements=["mlflow", "torch", "transformers"],
+                registered_model_name=MODEL,
+            )
+
+    def register_prompt(self, name: str, template: str, digest: str) -> None:
+        """A prompt in the prompt registry (`{{var}}` syntax): a new version only when its text changed."""
+        prompts = self.mlflow.genai
+        with _quiet():
+            known = prompts.load_prompt(f"prompts:/{MODEL}-{name}@latest", allow_missing=True)
+            if known is None or known.template != template:
+                known = prompts.register_prompt(name=f"{MODEL}-{name}", template=template, tags={"digest": digest})
+            prompts.set_prompt_alias(f"{MODEL}-{name}", alias="staging", version=known.version)
+
+    def project(self, states: dict[str, str]) -> None:
+        """Aliases and tags as SQL says. `states`: release id to state, oldest release first."""
+        with _quiet():
+            wanted: dict[str, str] = {}
+            for release, state in states.items():
+                version = self._version_of(release)
+                if version is None:
+                    continue
+                self.client.set_model_version_tag(MODEL, version, "stage", state)
+                if state in ALIASES:
+                    wanted[ALIASES[state]] = version
+            if not states:
+                return
+            self._set_aliases(wanted)
+
+    def _set_aliases(self, wanted: dict[str, str]) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            held = dict(self.client.get_registered_model(MODEL).aliases)
+        except MlflowException:
+            return  # no version was ever registered
+        for alias in ALIASES.values():
+            if alias in wanted and str(held.get(alias)) != wanted[alias]:
+                self.client.set_registered_model_alias(MODEL, alias, wanted[alias])
+            elif alias not in wanted and alias in held:
+                self.client.delete_registered_model_alias(MODEL, alias)
+
+    def _version_of(self, release: str) -> str | None:
+        found = self.client.search_model_versions(f"name = '{MODEL}' and tags.release = '{release}'")
+        return str(found[0].version) if found else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MLflow and alembic tell their life on stderr; a person wants to see what failed only."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _flat(values: dict[str, Any], at: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{at}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _metric_name(name: str) -> str:
+    """MLflow allows letters, digits, `_-./ ` in a metric's name."""
+    return "".join(c if c.isalnum() or c in "_-./ " else "_" for c in name)

@@ -1,0 +1,1 @@
+"""From a verdict to what is served: manifest, approval, promotion, rollback."""

@@ -1,0 +1,84 @@
+"""A judged candidate -> a release that waits for a reviewer (or is kept as rejected).
+
+Idempotent by release id. PASS and INCONCLUSIVE become `pending` (the latter with a warning that is shown
+again at approval), FAIL becomes `rejected`. An older pending release of the same line is left to its
+reviewer: with several, `approve` asks which.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+
+from pipelines.artifacts import STAGE_FILE, Workspace, read_json
+from pipelines.contracts import Decision, Release
+from pipelines.errors import PolicyError
+from pipelines.release.manifest import manifest_of, store_parts
+from pipelines.settings import Settings
+from pipelines.store import ReleaseRow, Store
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What came of registering."""
+
+    release: Release
+    state: str
+    verdict: str
+    warning: str | None
+    new: bool
+
+
+def registered(workspace: Workspace, settings: Settings, store: Store) -> Registered | None:
+    """The release that the stage folders make, if it is registered already. Reads no data."""
+    release = manifest_of(workspace, settings)
+    with store.reading() as session:
+        row = session.get(ReleaseRow, release.id)
+        return None if row is None else _registered(row, new=False)
+
+
+def register(workspace: Workspace, settings: Settings, store: Store, *, against: str | None) -> Registered:
+    """Store the parts and write the release down in one transaction."""
+    known = registered(workspace, settings, store)
+    if known is not None:
+        return known
+    decision = read_decision(workspace)
+    release = store_parts(manifest_of(workspace, settings), workspace, settings)
+    state = "rejected" if decision.verdict == "FAIL" else "pending"
+    warning = f"The gate could not tell: {decision.why}" if decision.verdict == "INCONCLUSIVE" else None
+    now = datetime.now(UTC)
+    with store.deciding() as session:
+        row = session.get(ReleaseRow, release.id)
+        if row is not None:  # another process was faster
+            return _registered(row, new=False)
+        number = (session.scalar(select(func.max(ReleaseRow.number))) or 0) + 1
+        row = ReleaseRow(
+            id=release.id,
+            number=number,
+            state=state,
+            verdict=decision.verdict,
+            warning=warning,
+            manifest=release.model_dump(mode="json"),
+            report_digest=release.parts["report"],
+            against=against,
+            trained_by=release.trained_by,
+            created=now,
+            changed=now,
+        )
+        session.add(row)
+        detail = {"verdict": decision.verdict, "state": state}
+        store.audit(session, who=release.trained_by, action="register", subject=release.id, detail=detail)
+        session.flush()
+        return _registered(row, new=True)
+
+
+def read_decision(workspace: Workspace) -> Decision:
+    """The gate's decision. Raises PolicyError when the gate has not run."""
+    folder = workspace.stage("gate")
+    if not (folder / STAGE_FILE).exists():
+        raise PolicyError(f"{folder} holds no decision; run `groundwork stage gate` first.")
+    return Decision.model_validate(read_json(folder / "decision.json"))
+
+
+def _registered(row: ReleaseRow, *, new: bool) -> Registered:
+    return Registered(Release.model_validate(row.manifest), row.state, row.verdict, row.warning, new)

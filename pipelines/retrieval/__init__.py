@@ -1,0 +1,1 @@
+"""From chunks to hits and cited answers: embedder, index, search."""

@@ -1,0 +1,325 @@
+"""Typed configuration: the only reader of configuration files and of the environment.
+
+Order: configs/groundwork.yaml (every knob) < configs/profiles/NAME.yaml < the workspace's own
+settings < `--config FILE`. Values live in YAML, types here; there is no default in code, so a knob
+that is missing in YAML is an error too. All errors of a file are reported at once.
+The environment holds secrets (`GROUNDWORK_*_API_KEY`) and the actor (`GROUNDWORK_ACTOR`), nothing else.
+"""
+
+import difflib
+import getpass
+import os
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from pipelines.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The repository: relative paths in settings are relative to it."""
+DEFAULTS = ROOT / "configs" / "groundwork.yaml"
+PROFILES = ROOT / "configs" / "profiles"
+
+
+class Model(BaseModel):
+    """A section of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Documents(Model):
+    """Stage `ingest`."""
+
+    max_bytes: int = Field(gt=0)
+    """Larger files go to quarantine."""
+    timeout_s: float = Field(gt=0)
+    """Longest time that one file may take to parse."""
+    memory_bytes: int = Field(gt=0)
+    """Address space of a parser process above what it starts with."""
+    near_duplicate_threshold: float = Field(gt=0, le=1)
+    """Jaccard similarity of word 5-grams from which two documents count as the same text."""
+
+
+class Chunking(Model):
+    """Stage `chunk`."""
+
+    size_tokens: int = Field(ge=16)
+    """Longest chunk, counted with the embedding model's tokenizer."""
+    overlap_tokens: int = Field(ge=0)
+
+
+class Embedding(Model):
+    """Stage `embed`."""
+
+    model: str
+    """A folder, a hub name, or `package:NAME`."""
+    batch_tokens: int = Field(gt=0)
+    """Tokens in a batch, padding included."""
+    dtype: Literal["float32", "bfloat16"]
+    query_prefix: str
+    passage_prefix: str
+
+
+class Retrieval(Model):
+    """How passages are found; part of the system that answers."""
+
+    passages: int = Field(ge=1)
+    """Passages that the model is shown."""
+    candidates: int = Field(ge=1)
+    """Chunks that each of vector and text search brings."""
+    vector_weight: float = Field(ge=0, le=1)
+    """Weight of vector similarity in the convex combination; the rest is BM25."""
+    superseded_penalty: float = Field(ge=0, le=1)
+    """Taken off the score of a chunk whose document has a newer version."""
+
+
+class Dataset(Model):
+    """Stage `dataset`."""
+
+    seed: int
+    golden_share: float = Field(gt=0, lt=1)
+    """Share of documents kept for evaluation."""
+    validation_share: float = Field(gt=0, lt=1)
+    unanswerable_share: float = Field(ge=0, lt=1)
+    """Share of training examples whose passages do not hold the answer."""
+    contexts_per_question: int = Field(ge=1)
+    """In how many contexts (other passages, other order) each question is at least asked."""
+    prompt: Path
+    """The template that the adapter is trained on; the serving prompt may change without training."""
+    synthetic_per_chunk: int = Field(ge=0)
+    """Questions made from each chunk when there is no question file."""
+
+
+class Training(Model):
+    """Stage `train`."""
+
+    method: Literal["lora", "qlora"]
+    seed: int
+    epochs: int = Field(ge=1)
+    minutes_at_most: float = Field(gt=0)
+    """Training stops at the step that ends after this many minutes; the schedule is fitted to it."""
+    batch_tokens: int = Field(gt=0)
+    """Tokens in an optimizer step, shared context counted once."""
+    micro_batch_tokens: int = Field(gt=0)
+    """Tokens in a forward pass."""
+    max_tokens: int = Field(gt=0)
+    """Longest group (shared context and its questions)."""
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    rank: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    dtype: Literal["auto", "float32", "bfloat16"]
+    """auto: the one in which this machine multiplies faster (CPUs differ fourfold either way)."""
+    gradient_checkpointing: bool
+    checkpoint_every_steps: int = Field(ge=1)
+    validate_every_steps: int = Field(ge=1)
+
+
+class Generation(Model):
+    """How answers are made; part of the system that answers."""
+
+    base_model: str
+    """A folder, a hub name, or `package:NAME`."""
+    engine: Literal["openvino", "transformers", "openai"]
+    prompt: Path
+    """The serving prompt template."""
+    max_new_tokens: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    base_url: str | None
+    """Of an OpenAI-compatible upstream (engine `openai`); its key is GROUNDWORK_ENGINE_API_KEY."""
+    upstream_model: str | None
+
+
+class Judge(Model):
+    """An OpenAI-compatible judge; its key is GROUNDWORK_JUDGE_API_KEY."""
+
+    base_url: str
+    model: str
+
+
+class Evaluation(Model):
+    """Stage `evaluate`."""
+
+    golden_answerable: int = Field(ge=0)
+    """At most this many answerable golden questions are asked (0: all), chosen by hash."""
+    golden_unanswerable: int = Field(ge=0)
+    retrieval_k: int = Field(ge=1)
+    bootstrap_resamples: int = Field(ge=100)
+    confidence: float = Field(gt=0.5, lt=1)
+    seed: int
+    judge: Judge | None
+
+
+class RedTeam(Model):
+    """Stage `redteam`."""
+
+    attacks_at_most: int = Field(ge=1)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class Files(Model):
+    """What the pipeline reads from outside its workspace."""
+
+    sources: tuple[Path, ...]
+    questions: Path | None
+    golden_prompts: Path | None
+    attacks: Path
+
+
+class Policies(Model):
+    """Policy files; each has its own schema where it is applied."""
+
+    gate: Path
+    guardrails: Path
+    release: Path
+    rollout: Path
+    targets: Path
+
+
+class Servers(Model):
+    """What `groundwork up` starts."""
+
+    host: str
+    prefect_port: int = Field(ge=1, le=65535)
+    mlflow_port: int = Field(ge=1, le=65535)
+
+
+class Runtime(Model):
+    """How fast, not what: in no stage's key."""
+
+    threads: int = Field(ge=0)
+    """0: as many as the machine has cores."""
+    database_url: str | None
+    """None: SQLite in the workspace."""
+    prefect_api_url: str | None
+    """None: the embedded server."""
+    mlflow_uri: str | None
+    """None: SQLite in the workspace."""
+
+
+class Settings(Model):
+    """Everything that can be set."""
+
+    files: Files
+    documents: Documents
+    chunking: Chunking
+    embedding: Embedding
+    retrieval: Retrieval
+    dataset: Dataset
+    training: Training
+    generation: Generation
+    evaluation: Evaluation
+    redteam: RedTeam
+    policies: Policies
+    servers: Servers
+    runtime: Runtime
+
+
+def load(*, profile: str = "local", overrides: dict[str, Any] | None = None, named: Path | None = None) -> Settings:
+    """Settings from defaults, profile and `overrides`, later wins; `named` is the file that errors point to.
+
+    Raises SettingsError naming every unknown key (with the nearest known one) and every bad value.
+    """
+    merged = overlay(read_layer(DEFAULTS), _read_profile(profile))
+    merged = overlay(merged, overrides or {})
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as exc:
+        lines = [
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (got {e.get('input')!r})" for e in exc.errors()
+        ]
+        raise SettingsError(f"{named or DEFAULTS}: " + "; ".join(lines)) from exc
+
+
+def read_layer(path: Path, *, checked: bool = True) -> dict[str, Any]:
+    """A settings file. `checked`: unknown keys are a SettingsError that names the nearest known one."""
+    layer = _read(path)
+    if checked and (unknown := _unknown_keys(layer, Settings)):
+        raise SettingsError(f"{path}: " + "; ".join(unknown))
+    return layer
+
+
+def dump(settings: Settings) -> str:
+    """The resolved settings as YAML, as a workspace keeps them."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def resolve(path: Path) -> Path:
+    """A settings path as an absolute one: relative paths are relative to the repository."""
+    return path if path.is_absolute() else ROOT / path
+
+
+def actor() -> str:
+    """Who acts: GROUNDWORK_ACTOR, else the operating system's user."""
+    named = os.environ.get("GROUNDWORK_ACTOR")
+    if named:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's numeric user without a name
+        return f"uid-{os.getuid()}"
+
+
+def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "WEBHOOK"]) -> SecretStr | None:
+    """The secret GROUNDWORK_<name>_API_KEY, or None when it is not set."""
+    value = os.environ.get(f"GROUNDWORK_{name}_API_KEY")
+    return SecretStr(value) if value else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise SettingsError(f"{path}: there is no such settings file.") from exc
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise SettingsError(f"{path}: not readable as YAML: {exc}") from exc
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise SettingsError(f"{path}: expected `section: {{key: value}}`, found {type(loaded).__name__}.")
+    return loaded
+
+
+def _read_profile(profile: str) -> dict[str, Any]:
+    path = PROFILES / f"{profile}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
+        raise SettingsError(f"There is no profile {profile!r}; known: {known}.")
+    return read_layer(path)
+
+
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """The layer `above` laid over the one `below`, section by section."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = overlay(merged[key], value) if both else value
+    return merged
+
+
+def _unknown_keys(layer: dict[str, Any], model: type[BaseModel], at: str = "") -> list[str]:
+    problems: list[str] = []
+    for key, value in layer.items():
+        field = model.model_fields.get(str(key))
+        if field is None:
+            nearest = difflib.get_close_matches(str(key), list(model.model_fields), n=1, cutoff=0.5)
+            hint = f"did you mean `{at}{nearest[0]}`?" if nearest else f"known: {', '.join(model.model_fields)}"
+            problems.append(f"unknown key `{at}{key}`: {hint}")
+        elif isinstance(value, dict) and (inner := _section(field.annotation)) is not None:
+            problems += _unknown_keys(value, inner, f"{at}{key}.")
+    return problems
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The settings section that an annotation names, also as `Section | None`."""
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None

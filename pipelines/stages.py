@@ -1,0 +1,321 @@
+"""The arrow: the stages in order, what each reads, writes and is made of.
+
+dvc.yaml, the CLI and the flows follow `STAGES`. Invariant: equal code, libraries, parameters and inputs
+give an equal key (`key_parts`), and nothing heavy is imported to compute one.
+Not covered: running a stage (runner.py), `register` (an effect: release/), schedules (flows/).
+"""
+
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.artifacts import (
+    Digests,
+    Workspace,
+    sha256_file,
+    sha256_of,
+)
+from pipelines.contracts import SCHEMA_VERSION
+from pipelines.errors import SettingsError, SourceError
+from pipelines.settings import ROOT, Settings, resolve
+
+Report = Callable[[int, int, str], None]
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """A report that shows nothing."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Something that a stage leaves outside its folder: `module:function` each.
+
+    `present(state, folder) -> bool` is cheap; `restore(state, folder)` rebuilds it from the folder.
+    """
+
+    present: str
+    restore: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as data."""
+
+    name: str
+    body: str
+    """`module:function`, imported when the stage runs."""
+    reads: tuple[str, ...] = ()
+    """Upstream stages."""
+    files: tuple[str, ...] = ()
+    """Settings that name files or folders read from outside the workspace."""
+    settings: tuple[str, ...] = ()
+    """Settings (sections or single keys) that the result depends on."""
+    modules: tuple[str, ...] = ()
+    """The code that it is made of; tests/test_runner.py compares this with what it imports."""
+    libraries: tuple[str, ...] = ()
+    """Distributions whose versions count."""
+    champion: bool = False
+    """Whether it looks at the release that the candidate is compared with."""
+    effect: Effect | None = field(default=None)
+
+
+_ANSWERING = (
+    "pipelines.generation.prompts",
+    "pipelines.retrieval.answer",
+)
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="ingest",
+            body="pipelines.documents.ingest:run",
+            files=("files.sources",),
+            settings=("documents",),
+            modules=(
+                "pipelines.documents.ingest",
+                "pipelines.documents.near_duplicates",
+                "pipelines.documents.parsers",
+                "pipelines.documents.sandbox",
+                "pipelines.documents.sources",
+                "pipelines.documents.tables",
+                "pipelines.documents.versions",
+            ),
+            libraries=(
+                "pdfplumber",
+                "pypdfium2",
+                "python-docx",
+                "python-pptx",
+                "openpyxl",
+                "beautifulsoup4",
+                "lxml",
+                "charset-normalizer",
+                "markdown-it-py",
+                "datasketch",
+            ),
+        ),
+        Stage(
+            name="chunk",
+            body="pipelines.documents.chunk:run",
+            reads=("ingest",),
+            settings=("chunking", "embedding.model"),
+            modules=(
+                "pipelines.documents.chunk",
+                "pipelines.documents.chunker",
+                "pipelines.documents.tables",
+            ),
+            libraries=("tokenizers",),
+        ),
+        Stage(
+            name="embed",
+            body="pipelines.retrieval.embed:run",
+            reads=("chunk",),
+            settings=("embedding",),
+            modules=(
+                "pipelines.retrieval.embed",
+                "pipelines.retrieval.embedder",
+                "pipelines.retrieval.index",
+                "pipelines.retrieval.terms",
+            ),
+            libraries=("torch", "transformers", "lancedb"),
+            effect=Effect("pipelines.retrieval.index:present", "pipelines.retrieval.index:restore"),
+        ),
+        Stage(
+            name="dataset",
+            body="pipelines.training.dataset:run",
+            reads=("ingest", "chunk", "embed"),
+            files=("files.questions", "dataset.prompt"),
+            settings=("dataset", "retrieval.passages", "embedding"),
+            modules=(
+                "pipelines.generation.prompts",
+                "pipelines.retrieval.embedder",
+                "pipelines.training.contexts",
+                "pipelines.training.dataset",
+                "pipelines.training.phrasing",
+                "pipelines.training.questions",
+                "pipelines.training.splits",
+                "pipelines.training.synthetic",
+            ),
+            libraries=("torch", "transformers"),
+        ),
+        Stage(
+            name="train",
+            body="pipelines.training.train:run",
+            reads=("dataset",),
+            settings=("training", "generation.base_model"),
+            modules=(
+                "pipelines.generation.models",
+                "pipelines.training.adapter",
+                "pipelines.training.checkpoint",
+                "pipelines.training.curves",
+                "pipelines.training.fused",
+                "pipelines.training.grouping",
+                "pipelines.training.loop",
+                "pipelines.training.train",
+            ),
+            libraries=("torch", "transformers", "peft", "accelerate", "bitsandbytes"),
+        ),
+        Stage(
+            name="evaluate",
+            body="pipelines.evaluation.evaluate:run",
+            reads=("ingest", "chunk", "embed", "dataset", "train"),
+            files=("files.golden_prompts", "generation.prompt", "policies.guardrails", "policies.targets"),
+            settings=("evaluation", "retrieval", "generation", "embedding"),
+            modules=("pipelines.evaluation.evaluate", *_ANSWERING),
+            libraries=("torch", "transformers", "openvino-genai", "lancedb", "ragas", "scipy"),
+            champion=True,
+        ),
+        Stage(
+            name="redteam",
+            body="pipelines.evaluation.redteam:run",
+            reads=("embed", "train", "evaluate"),
+            files=("files.attacks", "generation.prompt", "policies.guardrails"),
+            settings=("redteam", "retrieval", "generation", "embedding"),
+            modules=("pipelines.evaluation.redteam", *_ANSWERING),
+            libraries=("torch", "transformers", "openvino-genai", "lancedb", "scipy"),
+        ),
+        Stage(
+            name="gate",
+            body="pipelines.evaluation.gate:run",
+            reads=("evaluate", "redteam"),
+            files=("policies.gate", "policies.targets"),
+            settings=("evaluation.seed", "evaluation.bootstrap_resamples"),
+            modules=(
+                "pipelines.evaluation.decision_html",
+                "pipelines.evaluation.gate",
+                "pipelines.evaluation.items",
+                "pipelines.evaluation.policy",
+                "pipelines.evaluation.rules",
+                "pipelines.evaluation.statistics",
+            ),
+            libraries=("numpy", "scipy"),
+            champion=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The release that a candidate is compared with: its id, and the folder that holds its parts."""
+
+    release: str
+    folder: Path
+
+
+def stage_named(name: str) -> Stage:
+    """The stage, or SettingsError with the names that there are."""
+    if name not in STAGES:
+        raise SettingsError(f"There is no stage {name!r}; stages in order: {', '.join(STAGES)}.")
+    return STAGES[name]
+
+
+# --- keys ------------------------------------------------------------------------------------
+
+
+def parameters(stage: Stage, settings: Settings) -> dict[str, Any]:
+    """The resolved settings that a stage depends on, paths left out (their content counts instead)."""
+    return {name: _without_paths(_setting(settings, name)) for name in stage.settings}
+
+
+def external_files(stage: Stage, settings: Settings) -> dict[str, tuple[Path, ...]]:
+    """Files and folders that a stage reads from outside the workspace, by the last part of their setting."""
+    found: dict[str, tuple[Path, ...]] = {}
+    for name in stage.files:
+        value = _setting(settings, name)
+        paths = () if value is None else value if isinstance(value, tuple) else (value,)
+        found[name] = tuple(resolve(path) for path in paths)
+    return found
+
+
+def key_parts(
+    stage: Stage, settings: Settings, workspace: Workspace, digests: Digests, champion: Champion | None = None
+) -> dict[str, Any]:
+    """Everything that a stage's key is made of, as `stage.json` shows it."""
+    inputs: dict[str, Any] = {}
+    for upstream in stage.reads:
+        inputs[upstream] = digests.tree(workspace.stage(upstream))
+    for name, paths in external_files(stage, settings).items():
+        inputs[name] = [_external_digest(name, path, digests) for path in paths]
+    if stage.champion:
+        inputs["champion"] = champion.release if champion else None
+    return {
+        "stage": stage.name,
+        "schema_version": SCHEMA_VERSION,
+        "code": code_digest(stage.modules),
+        "libraries": {name: importlib.metadata.version(name) for name in stage.libraries},
+        "parameters": parameters(stage, settings),
+        "inputs": inputs,
+    }
+
+
+def code_digest(modules: tuple[str, ...]) -> str:
+    """Digest of the source text of modules (a package counts with all its modules)."""
+    return sha256_of("\n".join(f"{_source_digest(module)}  {module}" for module in sorted(modules)).encode())
+
+
+def source_files(module: str) -> list[Path]:
+    """The files of a module, or of every module of a package, relative to the repository."""
+    place = ROOT.joinpath(*module.split("."))
+    if place.is_dir():
+        return sorted(p.relative_to(ROOT) for p in place.rglob("*") if p.suffix in (".py", ".j2", ".html"))
+    return [place.with_suffix(".py").relative_to(ROOT)]
+
+
+@cache
+def _source_digest(module: str) -> str:
+    return sha256_of("".join(sha256_file(ROOT / path) for path in source_files(module)).encode())
+
+
+def _external_digest(name: str, path: Path, digests: Digests) -> str:
+    if not path.exists():
+        raise SourceError(f"{path}: there is no such file or folder (setting `{name}`).")
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise SourceError(f"{path}: not readable (setting `{name}`); check its permissions.")
+    try:
+        return digests.tree(path)
+    except OSError as exc:
+        raise SourceError(f"{exc.filename or path}: not readable: {exc.strerror} (setting `{name}`).") from exc
+
+
+def _setting(settings: Settings, name: str) -> Any:
+    value: Any = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, Path):
+        return None
+    if hasattr(value, "model_dump"):
+        return {k: _without_paths(getattr(value, k)) for k in type(value).model_fields}
+    return value
+
+
+# --- dvc.yaml --------------------------------------------------------------------------------
+
+
+def dvc_stages(settings: Settings, workspace: Path) -> dict[str, Any]:
+    """The content of dvc.yaml: the same arrow, for the default workspace and the committed settings."""
+    return {"stages": {stage.name: _dvc_stage(stage, settings, workspace) for stage in STAGES.values()}}
+
+
+def _dvc_stage(stage: Stage, settings: Settings, workspace: Path) -> dict[str, Any]:
+    files = [path for paths in external_files(stage, settings).values() for path in paths]
+    code = sorted({str(f) for module in stage.modules for f in source_files(module)})
+    return {
+        "cmd": f".venv/bin/groundwork stage {stage.name}",
+        "deps": [
+            *[str(workspace / upstream) for upstream in stage.reads],
+            *[str(path.relative_to(ROOT)) for path in files],
+            *code,
+        ],
+        "params": [{"configs/groundwork.yaml": list(stage.settings)}],
+        "outs": [{str(workspace / stage.name): {"persist": True}}],
+    }

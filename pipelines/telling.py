@@ -1,0 +1,63 @@
+"""Results in words, for people at a terminal."""
+
+from typing import Any
+
+from pipelines.verbs import Summary
+
+NOTHING = "Nothing has been registered yet: `groundwork run` makes a release."
+
+
+def told(summary: Summary) -> str:
+    """What a run left behind, and what to do next."""
+    lines = [
+        f"{'Done' if summary.ran else 'Nothing to do'}: release {summary.release[:12]} is {summary.state} "
+        f"(gate: {summary.verdict})."
+    ]
+    if summary.warning:
+        lines.append(f"Warning: {summary.warning}")
+    lines.append(f"Report: {summary.report}")
+    if summary.state == "pending":
+        lines.append('Next: read it, then groundwork approve --by YOU --why "..."  (or reject)')
+    return "\n".join(lines)
+
+
+def told_answer(line: dict[str, Any]) -> str:
+    """An answer with its citations."""
+    lines = [line["answer"]]
+    for citation in line["citations"]:
+        place = " > ".join(citation["heading_path"]) or (f"page {citation['page']}" if citation["page"] else "")
+        span = f"{citation['start']}-{citation['end']}"
+        lines.append(
+            f"  [{citation['uri']}{f', {place}' if place else ''}, characters {span}] {citation['text'].strip()}"
+        )
+    if line.get("notice"):
+        lines.append(f"  ({line['notice']})")
+    return "\n".join(lines)
+
+
+def told_hits(line: dict[str, Any]) -> str:
+    """Hits with every part of their score."""
+    lines = []
+    for number, hit in enumerate(line["hits"], 1):
+        parts = ", ".join(f"{name} {value:.3f}" for name, value in hit["parts"].items())
+        lines.append(f"{number:>2}. {hit['score']:.3f} ({parts})  {hit['uri']} {hit['start']}-{hit['end']}")
+        lines.append(f"      {' '.join(hit['text'].split())[:160]}")
+    return "\n".join(lines) or "No hits."
+
+
+def told_decision(decision: dict[str, Any]) -> str:
+    """A verdict, rule by rule."""
+    lines = [f"{decision['verdict']}: {decision['why']}"]
+    lines += [f"  {rule['verdict']:<12} {rule['rule']} {rule['metric']}: {rule['why']}" for rule in decision["rules"]]
+    return "\n".join(lines)
+
+
+def told_releases(listed: list[dict[str, Any]]) -> str:
+    """A line a release."""
+    lines = []
+    for each in listed:
+        lines.append(f"{each['id'][:12]}  {each['state']:<11} {each['verdict']:<12} trained by {each['trained_by']}")
+        if each.get("warning"):
+            lines.append(f"              warning: {each['warning']}")
+        lines += [f"              {d['verdict']} by {d['who']}: {d['why']}" for d in each["decided"]]
+    return "\n".join(lines) or NOTHING

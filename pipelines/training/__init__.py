@@ -1,0 +1,1 @@
+"""From questions to an adapter: dataset building and fine-tuning."""

@@ -1,0 +1,315 @@
+"""What the verbs of the CLI and the tasks of the flows do: rooms composed, nothing computed.
+
+Invariant: nothing is imported that is not needed to find out that there is nothing to do.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines import runner
+from pipelines.artifacts import Digests, Workspace, read_json
+from pipelines.contracts import Release
+from pipelines.errors import PortInUseError
+from pipelines.runner import Outcome
+from pipelines.stages import STAGES, Champion, stage_named
+from pipelines.store import Store, open_store
+from pipelines.workspaces import Choices, Opened, open_workspace, remember
+
+if TYPE_CHECKING:
+    pass
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run left behind."""
+
+    workspace: Path
+    ran: tuple[str, ...]
+    release: str
+    state: str
+    verdict: str
+    warning: str | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def report(self) -> Path:
+        """The page that a reviewer reads."""
+        return self.workspace / "evaluate" / "report.html"
+
+    def plain(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "workspace": str(self.workspace),
+            "ran": list(self.ran),
+            "release": self.release,
+            "state": self.state,
+            "verdict": self.verdict,
+            "warning": self.warning,
+            "report": str(self.report),
+            "seconds": self.seconds,
+        }
+
+
+def database(opened: Opened) -> Store:
+    """The workspace's database."""
+    return open_store(opened.workspace.state, opened.settings.runtime.database_url)
+
+
+def compared_with(name: str, opened: Opened, store: Store) -> Champion | None:
+    """The release that a stage compares the candidate with, for the stages that ask."""
+    if not STAGES[name].champion:
+        return None
+    from pipelines.release.champion import reference
+
+    found = reference(opened.workspace, opened.settings, store)
+    return Champion(found.release, found.folder) if found else None
+
+
+def bring_up(name: str, opened: Opened, report: Report) -> Outcome:
+    """Bring one stage up to date and record what it left for MLflow and DVC."""
+    stage = stage_named(name)
+    store = database(opened)
+    try:
+        runner.need_upstream(stage, opened.workspace)
+        champion = compared_with(name, opened, store)
+        outcome = runner.run_stage(name, opened.settings, opened.workspace, champion=champion, report=report)
+    finally:
+        store.close()
+    if outcome.ran:
+        _record(name, opened)
+    commit(opened, [name])
+    return outcome
+
+
+def commit(opened: Opened, stages: list[str]) -> None:
+    """Tell DVC which stages are current, where it is concerned."""
+    from pipelines import dataversion
+
+    if dataversion.applies(opened.workspace):
+        dataversion.commit(opened.workspace, stages)
+
+
+def finished(opened: Opened) -> Summary | None:
+    """The summary when every stage is current and the release registered; None: there is work to do."""
+    from pipelines.release.register import registered
+
+    digests = Digests(opened.workspace.state / "digests.json")
+    store = database(opened)
+    try:
+        for name in STAGES:
+            upstream = all((opened.workspace.stage(u) / "stage.json").exists() for u in STAGES[name].reads)
+            champion = compared_with(name, opened, store) if upstream else None
+            if not runner.is_current(name, opened.settings, opened.workspace, digests, champion):
+                return None
+        known = registered(opened.workspace, opened.settings, store)
+    finally:
+        store.close()
+        digests.save()
+    if known is None:
+        return None
+    return Summary(opened.workspace.root, (), known.release.id, known.state, known.verdict, known.warning)
+
+
+def register(opened: Opened) -> Summary:
+    """Write the judged candidate down as a release, and project it to MLflow."""
+    from pipelines.release.register import register as write_down
+
+    store = database(opened)
+    try:
+        champion = compared_with("gate", opened, store)
+        against = champion.release if champion else None
+        done = write_down(opened.workspace, opened.settings, store, against=against)
+        project(opened, store)
+    finally:
+        store.close()
+    return Summary(opened.workspace.root, (), done.release.id, done.state, done.verdict, done.warning)
+
+
+def project(opened: Opened, store: Store) -> None:
+    """champion.json and MLflow as SQL says; safe to repeat, and what repairs a crash in between."""
+    from pipelines.generation.export import merged_folder
+    from pipelines.generation.models import base_folder
+    from pipelines.registry import Registry
+    from pipelines.release.champion import project as project_champion
+    from pipelines.release.decide import releases, show
+    from pipelines.release.manifest import materialise
+
+    project_champion(opened.workspace, store)
+    registry = Registry(opened.workspace, opened.settings)
+    listed = releases(store)
+    for each in listed[:1]:
+        manifest = Release.model_validate(show(store, each.id)["manifest"])
+        state = opened.workspace.state
+        base = base_folder(opened.settings.generation.base_model, state)
+        model = merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
+        registry.record_evaluation()
+        registry.register_candidate(manifest, verdict=each.verdict, model_folder=model)
+        _register_prompt(opened, registry)
+    registry.project({each.id: each.state for each in reversed(listed)})
+
+
+def _register_prompt(opened: Opened, registry: Any) -> None:
+    from pipelines.generation.prompts import load_prompt
+
+    prompt = load_prompt(opened.settings.generation.prompt)
+    shown = prompt.user.replace("{passages}", "{{passages}}").replace("{question}", "{{question}}")
+    registry.register_prompt(prompt.name, f"{prompt.system}\n\n{shown}", prompt.digest)
+
+
+def _record(name: str, opened: Opened) -> None:
+    """Work that MLflow keeps a run of."""
+    if name in ("train", "evaluate"):
+        from pipelines.registry import Registry
+
+        registry = Registry(opened.workspace, opened.settings)
+        registry.record_training() if name == "train" else registry.record_evaluation()
+
+
+def run(choices: Choices) -> Summary:
+    """The whole lifecycle: nothing when all is current, else the Prefect flow."""
+    opened = open_workspace(choices)
+    check_sources(opened)
+    done = finished(opened)
+    if done is not None:
+        commit(opened, list(STAGES))
+        return done
+    remember(opened)
+    prepare_prefect(opened)
+    from flows.lifecycle import lifecycle_of
+
+    summary: Summary = lifecycle_of(choices)
+    return summary
+
+
+def run_one(name: str, choices: Choices, report: Report) -> Outcome:
+    """One stage, by hand or by DVC."""
+    opened = open_workspace(choices)
+    stage_named(name)
+    remember(opened)
+    return bring_up(name, opened, report)
+
+
+def check_sources(opened: Opened) -> None:
+    """Refuse missing files and folders before anything is started."""
+    from pipelines.errors import SourceError
+    from pipelines.stages import external_files
+
+    for stage in STAGES.values():
+        for setting, paths in external_files(stage, opened.settings).items():
+            for path in paths:
+                if not path.exists():
+                    raise SourceError(f"{path}: there is no such file or folder (setting `{setting}`).")
+
+
+def prepare_prefect(opened: Opened) -> None:
+    """Prefect's home is the workspace's; no analytics, no chatter. Must happen before prefect is imported."""
+    state = opened.workspace.state.absolute()
+    os.environ.setdefault("PREFECT_HOME", str(state / "prefect"))
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    url = opened.settings.runtime.prefect_api_url or served(opened.workspace)
+    if url:
+        os.environ.setdefault("PREFECT_API_URL", url)
+
+
+def served(workspace: Workspace) -> str | None:
+    """The API of this workspace's own Prefect server while `groundwork up` runs."""
+    place = workspace.state / "servers.json"
+    if not place.exists():
+        return None
+    import httpx
+
+    url = str(read_json(place)["prefect_api"])
+    try:
+        return url if httpx.get(f"{url}/health", timeout=2).is_success else None
+    except httpx.HTTPError:
+        return None
+
+
+def need_free_port(host: str, port: int, what: str) -> None:
+    """Raise PortInUseError when another program listens there."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise PortInUseError(
+                f"{what} cannot listen on {host}:{port}: {exc.strerror}. Stop the program that holds it, or set "
+                f"servers.{what.lower()}_port."
+            ) from exc
+
+
+# --- decisions -------------------------------------------------------------------------------
+
+
+def approve(choices: Choices, *, release: str | None, by: str, why: str) -> dict[str, Any]:
+    """Approve a pending release, then bring champion.json and MLflow in line."""
+    from pipelines.release import decide
+
+    policy = decide.load_policy(open_workspace(choices).settings.policies.release)
+    return _decided(choices, lambda store: decide.approve(store, policy, release=release, by=by, why=why))
+
+
+def reject(choices: Choices, *, release: str | None, by: str, why: str) -> dict[str, Any]:
+    """Reject a pending release."""
+    from pipelines.release import decide
+
+    return _decided(choices, lambda store: decide.reject(store, release=release, by=by, why=why))
+
+
+def rollback(choices: Choices, *, by: str, why: str) -> dict[str, Any]:
+    """Put the previous release back into production."""
+    from pipelines.release import decide
+
+    return _decided(choices, lambda store: decide.rollback(store, by=by, why=why))
+
+
+def releases(choices: Choices) -> list[dict[str, Any]]:
+    """Every release, newest first."""
+    from pipelines.release import decide
+
+    store = database(open_workspace(choices))
+    try:
+        return [each.model_dump(mode="json") for each in decide.releases(store)]
+    finally:
+        store.close()
+
+
+def show_release(choices: Choices, release: str) -> dict[str, Any]:
+    """One release with its manifest."""
+    from pipelines.release import decide
+
+    store = database(open_workspace(choices))
+    try:
+        return decide.show(store, release)
+    finally:
+        store.close()
+
+
+def _decided(choices: Choices, act: Callable[[Store], Any]) -> dict[str, Any]:
+    opened = open_workspace(choices)
+    store = database(opened)
+    try:
+        done: dict[str, Any] = act(store).model_dump(mode="json")
+        project(opened, store)
+    finally:
+        store.close()
+    return done
+
+
+def up(choices: Choices) -> None:
+    """Prefect, a runner of its deployments and MLflow, until Ctrl-C."""
+    opened = open_workspace(choices)
+    remember(opened)
+    prepare_prefect(opened)
+    from flows.servers import serve_all
+
+    serve_all(opened)

@@ -1,0 +1,54 @@
+"""Settings: what a mistake in a file leads to."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import settings as configuration
+from pipelines.errors import SettingsError, SourceError
+from pipelines.workspaces import Choices, open_workspace, remember
+
+
+def written(folder: Path, text: str) -> Path:
+    place = folder / "my.yaml"
+    place.write_text(text)
+    return place
+
+
+def test_every_profile_is_valid() -> None:
+    for profile in configuration.PROFILES.glob("*.yaml"):
+        assert configuration.load(profile=profile.stem).files.sources
+
+
+def test_a_misspelt_key_names_the_right_one_and_all_are_reported_at_once(tmp_path: Path) -> None:
+    config = written(tmp_path, "chunkng: {}\ntraining: {rnk: 3}\n")
+    with pytest.raises(SettingsError, match=r"`chunkng`.*`chunking`.*`training.rnk`.*`training.rank`"):
+        open_workspace(Choices(tmp_path / "w", config))
+
+
+def test_a_value_out_of_range_names_key_and_value(tmp_path: Path) -> None:
+    config = written(tmp_path, "training: {epochs: 0}\n")
+    with pytest.raises(SettingsError, match=r"training\.epochs.*greater than or equal to 1.*got 0"):
+        open_workspace(Choices(tmp_path / "w", config))
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "\x00"])
+def test_what_is_not_a_mapping_of_yaml_is_refused_with_its_path(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"my\.yaml"):
+        open_workspace(Choices(tmp_path / "w", written(tmp_path, text)))
+
+
+def test_a_workspace_of_its_own_remembers_what_was_chosen(tmp_path: Path) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    config = written(tmp_path, "training: {rank: 3}\n")
+    remember(open_workspace(Choices(tmp_path / "w", config, sources=(documents,))))
+    later = open_workspace(Choices(tmp_path / "w")).settings
+    assert later.training.rank == 3
+    assert later.files.sources == (documents,)
+    assert later.files.questions is None  # the sample's questions do not fit foreign documents
+
+
+def test_foreign_sources_that_are_missing_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no-such-folder"):
+        open_workspace(Choices(tmp_path / "w", sources=(Path("no-such-folder"),)))
