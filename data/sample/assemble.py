@@ -7,22 +7,25 @@ Run it after a document or a parser changed: offsets are found again from each r
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipelines.documents.parse import parse_paths
+from pipelines.errors import QuestionFileError
 from pipelines.training.questions import find_evidence
 
 HERE = Path(__file__).parent
-FILES = {"questions": "questions.jsonl", "golden": "golden_prompts.jsonl", "attacks": "attacks.jsonl"}
+AREAS = ("commercial", "handbook", "products")
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+def rows_of(prefix: str) -> list[dict[str, Any]]:
+    """The rows of all areas' files."""
+    paths = [HERE / f"{prefix}_{area}.jsonl" for area in AREAS]
+    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def located(row: dict[str, Any], texts: dict[str, str]) -> dict[str, Any] | None:
+def located(row: dict[str, Any], texts: Mapping[str, str]) -> dict[str, Any] | None:
     """The row with its span, or None when its evidence is not in the document."""
     if not row["answers"]:
         return row
@@ -30,29 +33,35 @@ def located(row: dict[str, Any], texts: dict[str, str]) -> dict[str, Any] | None
     return None if span is None else {**row, "start": span[0], "end": span[1]}
 
 
-def main() -> int:
-    """Write the three files; complain about every row whose evidence is not found."""
-    texts = {parsed.uri: parsed.text for parsed in parse_paths([HERE / "documents"]) if parsed.status == "parsed"}
-    lost = 0
-    for prefix, target in FILES.items():
-        parts = sorted(HERE.glob(f"{prefix}_*.jsonl"))
-        parts = [part for part in parts if part.name not in FILES.values()] or [HERE / target]
-        rows = [row for part in parts for row in rows_of(part)]
-        if prefix == "questions":
-            found = [(row, located(row, texts)) for row in rows]
-            for row, place in found:
-                if place is None:
-                    lost += 1
-                    print(
-                        f"{row['id']}: its evidence is not in {row['document']}: {row['evidence'][:80]}",
-                        file=sys.stderr,
-                    )
-            rows = [place for _, place in found if place is not None]
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (HERE / target).write_text(text, encoding="utf-8")
-        print(f"{target}: {len(rows)}")
-    return 1 if lost else 0
+def assembled(texts: Mapping[str, str]) -> dict[str, str]:
+    """Each file's name and what it holds, for documents given as uri -> text.
+
+    Raises QuestionFileError naming every row whose evidence is not in its document.
+    """
+    asked = [(row, located(row, texts)) for row in rows_of("questions")]
+    if lost := [row for row, found in asked if found is None]:
+        raise QuestionFileError(
+            "\n".join(f"{row['id']}: its evidence is not in {row['document']}: {row['evidence'][:80]}" for row in lost)
+        )
+    files = {
+        "questions.jsonl": [found for _, found in asked],
+        "golden_prompts.jsonl": rows_of("golden"),
+        "attacks.jsonl": rows_of("attacks"),
+    }
+    return {name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows) for name, rows in files.items()}
+
+
+def main() -> None:
+    """Write the three files, or none and say which rows have lost their evidence."""
+    texts = {parsed.uri: parsed.text or "" for parsed in parse_paths([HERE / "documents"])}
+    try:
+        files = assembled(texts)
+    except QuestionFileError as exc:
+        sys.exit(str(exc))
+    for name, text in files.items():
+        (HERE / name).write_text(text, encoding="utf-8")
+        print(f"{name}: {len(text.splitlines())}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,6 +13,7 @@ import datetime as dt
 import random
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from docx import Document
@@ -31,8 +32,8 @@ STAMP = dt.datetime(2026, 9, 1, 9, 0, 0)
 AUTHOR = "Tarnwick Instruments Ltd"
 
 Cell = str | int | float
-Rows = list[list[Cell]]
-Block = tuple[str, str | list[str] | Rows]
+Rows = Sequence[Sequence[Cell]]
+Block = tuple[str, str | Sequence[str] | Rows]
 Slide = tuple[str, list[str], Rows | None, str]
 Sheet = tuple[str, Rows]
 
@@ -662,7 +663,7 @@ H7_DECK: list[Slide] = [
         [
             ["Point", "Heron H7", "Boreal Sense BX-9", "Polar Node S"],
             ["Cold start in snow trial", "4 min", "11 min", "7 min"],
-            ["Weight with pack", "2.9 kg", "4.6 kg", "3.4 kg"],
+            ["Alarm on the telephone, median", "1.5 min", "9 min", "4 min"],
             ["Airtime contract, at least", "3 months", "24 months", "12 months"],
             ["Service desk in the region", "Halifax", "none", "Denver"],
         ],
@@ -733,9 +734,16 @@ PRICES: list[Sheet] = [
             ["C200-M", "Curlew C200", "free chlorine, RS-485, with flow cell", 2455, 5, "First SP-340 included"],
             ["C200-X", "Curlew C200", "free chlorine, RS-485, without flow cell", 2090, 5, "For replacement only"],
             ["H5-EU", "Heron H5", "European bands, with lithium pack", 785, 1, "SIM for 36 months included"],
-            ["H5-NA", "Heron H5", "North American bands, with lithium pack", 815, 1, "SIM for 24 months included"],
-            ["H7-GL", "Heron H7", "satellite, without panel", 1690, 3, "Airtime separate"],
-            ["H7-SP", "Heron H7", "satellite, with 20 W panel and bracket", 1985, 3, "Airtime separate"],
+            [
+                "H5-NA",
+                "Heron H5",
+                "North American bands, with lithium pack",
+                815,
+                1,
+                "SIM for 24 months included, Canada only",
+            ],
+            ["H7-GL", "Heron H7", "satellite, with 20 W panel and bracket", 1690, 3, "Airtime separate"],
+            ["H7-TR", "Heron H7", "satellite, with 20 W panel and steel tripod", 1985, 3, "Airtime separate"],
         ],
     ),
     (
@@ -899,7 +907,7 @@ def write_pdf(path: Path, blocks: list[Block]) -> None:
             story.append(Paragraph(str(body), styles["Heading2"]))
         elif kind == "ul":
             items = [Paragraph(str(item), styles["BodyText"]) for item in body]
-            story.append(ListFlowable(items, bulletType="bullet", start="•", leftIndent=12))
+            story.append(ListFlowable(items, bulletType="bullet", start="–", leftIndent=12))
         elif kind == "table":
             table = Table([[str(value) for value in row] for row in body], hAlign="LEFT", repeatRows=1)
             table.setStyle(
@@ -961,7 +969,7 @@ def write_xlsx(path: Path, sheets: list[Sheet]) -> None:
     for name, rows in sheets:
         sheet = book.create_sheet(name)
         for row in rows:
-            sheet.append(row)
+            sheet.append(list(row))
         for cell in sheet[1]:
             cell.font = Font(bold=True)
         for index, column in enumerate(sheet.columns, start=1):
