@@ -26,15 +26,16 @@ def run(job: StageJob) -> None:
     """Chunk what is new, take over the rest, write."""
     place = job.inputs["ingest"]
     documents = read_table(place / _DOCUMENTS, Document)
-    notes: dict[str, Any] = {
-        "parameters": chunk_parameters(job),
+    parameters = chunk_parameters(job)
+    notes = {
+        "parameters": parameters,
         "parsers": read_json(place / _INGEST_NOTES)["parsers"] if (place / _INGEST_NOTES).exists() else None,
     }
     last, chunked = _last_output(job, notes)
     indexed = [i for i, original in enumerate(documents["near_duplicate_of"].to_pylist()) if original is None]
     ids = documents["id"].to_pylist()
     new = [i for i in indexed if ids[i] not in chunked]
-    fresh = _fresh(job, documents, new, notes["parameters"]) if new else None
+    fresh = _fresh(job, documents, new, parameters) if new else None
     table = _assembled(documents, [ids[i] for i in indexed], last, fresh)
     write_table(job.output / CHUNKS, table)
     write_json(job.output / NOTES, {**notes, "documents": [ids[i] for i in indexed]})

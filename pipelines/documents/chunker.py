@@ -1,7 +1,7 @@
 """documents -> chunks: structure first, then size.
 
 Invariants: `document.text[chunk.start:chunk.end] == chunk.text`; no chunk holds more than `size_tokens` tokens
-of the embedding model's tokenizer; every character that is not white space and not in a note is in a chunk.
+of the embedding model's tokenizer; every block but notes is covered, a heading at least by a chunk's heading path.
 A chunk does not cross a heading of depth 1 or 2 unless what stands under it is tiny. Within a section it packs
 paragraphs, list items, table rows and, where a paragraph is too long, sentences and at last words.
 A chunk that holds rows of a table without their header names the columns as the last part of its heading path.
@@ -23,6 +23,7 @@ _COLUMNS_CHARACTERS = 120
 _LONGEST_WORD = 100
 """Characters from which WordPiece gives up and makes a word one unknown token."""
 _LINES = re.compile(r"\n+|\r\n?")
+_ITEMS = re.compile(r"\s*[\r\n]\s*(?=(?:[-*+•–!]|\d{1,3}[.)]|[a-z][.)])\s)")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9À-Þ])|\n+")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|approx|no|nos|fig|figs|dr|mr|mrs|ms|prof|st|ltd|inc|ca|etc|vol|pp?|ext|tel|art|sec|min|max)"
@@ -65,7 +66,7 @@ def pieces(text: str, blocks: Sequence[Block], count: Count, *, size: int, overl
     packed = [units for section in sections for units in _packed(kept, section, size, overlap)]
     return [
         Piece(units[0].start, units[-1].end, tokens, _path(text, kept, units), kept[units[0].block].page)
-        for units, tokens in _fitted(text, packed, count, size)
+        for units, tokens in _fitted(text, kept, packed, count, size)
     ]
 
 
@@ -78,7 +79,8 @@ def _units(text: str, blocks: Sequence[Block], count: Count, size: int) -> list[
     owners: list[int] = []
     for index, block in enumerate(blocks):
         whole = _trimmed(text, block.start, block.end)
-        parts = _split(text, whole, _LINES) if block.kind in ("table", "list") else [whole]
+        cut = {"table": _LINES, "list": _ITEMS}.get(block.kind)
+        parts = _split(text, whole, cut) if cut else [whole]
         spans += parts
         owners += [index] * len(parts)
     units: list[Unit] = []
@@ -224,16 +226,22 @@ def _carried(blocks: Sequence[Block], last: Sequence[Unit], overlap: int, room: 
 
 
 def _fitted(
-    text: str, packed: Sequence[Sequence[Unit]], count: Count, size: int
+    text: str, blocks: Sequence[Block], packed: Sequence[Sequence[Unit]], count: Count, size: int
 ) -> Iterator[tuple[Sequence[Unit], int]]:
-    """Chunks with their own token counts, halved while above `size`: the sum of parts is exact for WordPiece alone."""
+    """Chunks with their own token counts, cut while above `size`.
+
+    They are above it where the sum of parts is not exact (tokenizers other than WordPiece), or where a long
+    rule stands between a heading and its text: then the heading, which the path holds, is left out first.
+    """
     spans = [(units[0].start, units[-1].end) for units in packed]
     for units, tokens in zip(packed, _weights(text, spans, count), strict=True):
-        if tokens > size and len(units) > 1:
-            half = len(units) // 2
-            yield from _fitted(text, (units[:half], units[half:]), count, size)
-        else:
+        if tokens <= size or len(units) == 1:
             yield units, tokens
+        elif blocks[units[0].block].kind == "heading":
+            yield from _fitted(text, blocks, (units[1:],), count, size)
+        else:
+            half = len(units) // 2
+            yield from _fitted(text, blocks, (units[:half], units[half:]), count, size)
 
 
 def _path(text: str, blocks: Sequence[Block], units: Sequence[Unit]) -> tuple[str, ...]:

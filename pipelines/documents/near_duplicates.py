@@ -17,6 +17,7 @@ MIN_WORDS = 20
 _BATCH = 4096
 _RECALL = 0.99
 """Share of pairs at the threshold that banding must bring as candidates."""
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 _WORD = re.compile(r"\w+")
 
 
@@ -42,7 +43,8 @@ def shingles(text: str) -> np.ndarray | None:
     hashed = np.array([known[word] for word in words], dtype=np.uint64)
     grams = np.zeros(len(words) - SHINGLE_WORDS + 1, dtype=np.uint64)
     for offset in range(SHINGLE_WORDS):
-        grams = grams * np.uint64(0x9E3779B97F4A7C15) + hashed[offset : offset + len(grams)]
+        grams = grams * _MIX + hashed[offset : offset + len(grams)]
+    grams = (grams ^ (grams >> np.uint64(29))) * _MIX  # the last word's hash has touched the low half alone
     return np.unique((grams >> np.uint64(32)).astype(np.uint32))
 
 

@@ -8,6 +8,7 @@ valid (minutes, newsletters, reports, release notes ...) are told apart by their
 Not covered: versions under entirely different names; what is inside a document is never compared by meaning.
 """
 
+import calendar
 import itertools
 import re
 from collections import defaultdict
@@ -33,20 +34,7 @@ _STATED = re.compile(
     r"\b(?:supersed(?:es|ing)|replac(?:es|ing)|takes the place of|in place of)\s+(?P<what>[^.;\n]{0,160})", re.I
 )
 _EARLIER = re.compile(r"\b(?:all|any|every|the)\s+(?:earlier|previous|prior|older|former)\b", re.I)
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_MONTHS = tuple(month.lower() for month in calendar.month_name[1:])  # English unless a locale is set, which we never do
 _EFFECTIVE = re.compile(
     r"\b(?:effective|in force|valid|applies|applicable|in effect)\s*(?:date)?\s*(?:from|as of|since|on)?\s*:?\s*"
     rf"(?:(?P<iso>{_YEAR}-\d\d-\d\d)|(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?P<month>{'|'.join(_MONTHS)})\s+(?P<year>{_YEAR}))",
@@ -112,8 +100,7 @@ def superseded(
     found: dict[int, int] = {}
     for group in _namesakes(uris, titles):
         members = [Candidate(i, uris[i], titles[i], head_of(i)[:_HEAD_CHARACTERS]) for i in group]
-        for newer, older in _pairs(members, text_of):
-            found[older] = newer  # noqa: PERF403
+        found.update((older, newer) for newer, older in _pairs(members, text_of))
     return {older: _newest(newer, found) for older, newer in found.items()}
 
 

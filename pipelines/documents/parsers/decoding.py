@@ -1,6 +1,6 @@
 r"""Bytes -> text, in any encoding.
 
-Order: byte order mark, a declared encoding (HTML, XML), UTF-8, UTF-16 without a mark, what charset-normalizer
+Order: byte order mark, a declared encoding (HTML, XML), UTF-16 without a mark, UTF-8, what charset-normalizer
 finds most plausible, Windows-1252. A BOM is removed, newlines are untouched.
 Invariant: bytes that are not text raise DocumentError instead of becoming nonsense.
 """
@@ -35,10 +35,9 @@ def decode(data: bytes, *, declared: bool = False) -> str:
     for mark, name in _MARKS:
         if data.startswith(mark):
             return _checked(_strict(data[len(mark) :], name))
-    hinted: list[str | None] = [_declared_encoding(data)] if declared else []
-    candidates: list[str | None] = [*hinted, "utf-8", _wide_encoding(data)]
-    for candidate in candidates:
-        if candidate is not None and (text := _attempt(data, candidate)) is not None:
+    hinted = _declared_encoding(data) if declared else None
+    for likely in (hinted, _wide_encoding(data), "utf-8"):
+        if likely is not None and (text := _attempt(data, likely)) is not None:
             return _checked(text)
     return _checked(_guessed(data))
 

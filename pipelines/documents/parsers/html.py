@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipelines.documents.parsers.decoding import decode
-from pipelines.documents.parsers.draft import Draft, Parsed, markdown_table, one_line, readable_name, squeezed
+from pipelines.documents.parsers.draft import Draft, Parsed, one_line, readable_name, squeezed
 from pipelines.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ _BLOCKS = (
     | frozenset(_HEADINGS)
     | frozenset(["p", "ul", "ol", "dl", "table", "pre", "blockquote", "hr", "figcaption", "caption"])
 )
+_DEEPEST_INDENT = 8
+_LISTS = ("ul", "ol", "dl")
 _SEPARATOR = re.compile(r"\s+(?:[|·–—»-]|::)\s+")
 
 
@@ -177,7 +179,7 @@ def _write_block(element: HtmlElement, draft: Draft, size: int | None) -> None:
     tag = element.tag
     if tag in _HEADINGS:
         draft.heading(_HEADINGS[tag], _inline(element, size).replace("\v", " "))
-    elif tag in ("ul", "ol", "dl"):
+    elif tag in _LISTS:
         draft.add("list", "\n".join(_list_lines(element, size)))
     elif tag == "table" and not _is_layout(element):
         for caption in element.iterchildren("caption"):
@@ -227,68 +229,45 @@ def _holds_blocks(element: HtmlElement) -> bool:
     return any(True for _ in element.iter(*_BLOCKS))
 
 
-def _inline(element: HtmlElement, size: int | None) -> str:
-    """Text of inline content; a line break is a vertical tab."""
+def _inline(element: HtmlElement, size: int | None, *, without: tuple[str, ...] = ()) -> str:
+    """Text of inline content, elements named in `without` left out; a line break is a vertical tab."""
     if element.tag == "br":
         return "\v"
-    if element.tag == "img":
-        return ""
     parts = [element.text or ""]
     for child in element:
-        if isinstance(child.tag, str) and not _dropped(child, size):
-            inner = _inline(child, size)
+        if isinstance(child.tag, str) and child.tag not in without and not _dropped(child, size):
+            inner = _inline(child, size, without=without)
             parts.append(f" {inner} " if child.tag in _BLOCKS else inner)
         parts.append(child.tail or "")
     return "".join(parts)
 
 
 def _list_lines(element: HtmlElement, size: int | None, depth: int = 0) -> Iterator[str]:
-    """Items as lines, `- ` or `1. ` before each, deeper ones indented; definitions as `term: meaning`."""
-    number = int(element.get("start")) if (element.get("start") or "").isdigit() else 1
+    """Items as lines, `- ` or `1. ` before each, deeper ones indented; a term of a definition list stands bare."""
+    start = element.get("start") or ""
+    number = int(start) if start.isdigit() else 1
     for item in element:
         if not isinstance(item.tag, str) or _dropped(item, size):
             continue
-        if item.tag in ("ul", "ol"):
+        if item.tag in _LISTS:
             yield from _list_lines(item, size, depth + 1)
             continue
-        words, nested = _item_parts(item, size)
+        words = one_line(_inline(item, size, without=_LISTS))
         mark = f"{number}. " if element.tag == "ol" else "" if item.tag == "dt" else "- "
         if words:
             number += 1
-            yield "  " * depth + mark + words
-        for inner in nested:
+            yield "  " * min(depth, _DEEPEST_INDENT) + mark + words
+        for inner in _nested_lists(item):
             yield from _list_lines(inner, size, depth + 1)
 
 
-def _item_parts(item: HtmlElement, size: int | None) -> tuple[str, list[HtmlElement]]:
-    """An item's own words and the lists inside it; a table inside it becomes its cells' text."""
-    nested = [
-        e
-        for e in item.iter("ul", "ol", "dl")
-        if e is not item and next(e.iterancestors("ul", "ol", "dl")) in _parents(item)
-    ]
-    parts = [item.text or ""]
-    for child in item:
-        if isinstance(child.tag, str) and child not in nested and not _dropped(child, size):
-            inner = _without(child, nested, size)
-            parts.append(f" {inner} " if child.tag in _BLOCKS else inner)
-        parts.append(child.tail or "")
-    return one_line("".join(parts)), nested
-
-
-def _parents(item: HtmlElement) -> list[HtmlElement]:
-    return list(item.iterancestors("ul", "ol", "dl"))[:1]
-
-
-def _without(element: HtmlElement, nested: list[HtmlElement], size: int | None) -> str:
-    if not any(element is not n and element in n.iterancestors() for n in nested):
-        return _inline(element, size)
-    parts = [element.text or ""]
+def _nested_lists(element: HtmlElement) -> Iterator[HtmlElement]:
+    """The outermost lists inside an item."""
     for child in element:
-        if isinstance(child.tag, str) and child not in nested and not _dropped(child, size):
-            parts.append(f" {_without(child, nested, size)} ")
-        parts.append(child.tail or "")
-    return "".join(parts)
+        if child.tag in _LISTS:
+            yield child
+        else:
+            yield from _nested_lists(child)
 
 
 def _is_layout(table: HtmlElement) -> bool:
@@ -321,6 +300,3 @@ def _rows(table: HtmlElement, size: int | None) -> list[list[str]]:
 def _span(cell: HtmlElement, name: str) -> int:
     value = cell.get(name) or ""
     return max(1, min(int(value), 100)) if value.isdigit() else 1
-
-
-__all__ = ["markdown_table", "parse", "parse_text"]

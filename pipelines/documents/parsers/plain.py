@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pipelines.contracts import Block
 from pipelines.documents.parsers.decoding import decode
-from pipelines.documents.parsers.draft import Outline, Parsed, lines_of, one_line, readable_name, storable
+from pipelines.documents.parsers.draft import Kind, Outline, Parsed, lines_of, one_line, readable_name, storable
 
 Line = tuple[int, int]
 
@@ -49,7 +49,7 @@ def blocks_of(text: str) -> list[Block]:
                 rest = rest[1:]
         if rest:
             start, end = rest[0][0], rest[-1][1]
-            kind = "list" if _is_list(text, rest) else "paragraph"
+            kind: Kind = "list" if _is_list(text, rest) else "paragraph"
             blocks.append(Block(kind=kind, start=start, end=end, heading_path=outline.path))
     return blocks
 
