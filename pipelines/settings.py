@@ -92,6 +92,8 @@ class Dataset(Model):
     """The template that the adapter is trained on; the serving prompt may change without training."""
     synthetic_per_chunk: int = Field(ge=0)
     """Questions made from each chunk when there is no question file."""
+    made_per_chunk: int = Field(ge=0)
+    """Questions made from each training chunk beside those of a question file, to be trained on."""
 
 
 class Training(Model):
@@ -117,6 +119,8 @@ class Training(Model):
     dtype: Literal["auto", "float32", "bfloat16"]
     """auto: the one in which this machine multiplies faster (CPUs differ fourfold either way)."""
     gradient_checkpointing: bool
+    processes: int = Field(ge=0)
+    """Each trains on a share of every step. 0: one per CUDA GPU, one without a GPU."""
     checkpoint_every_steps: int = Field(ge=1)
     validate_every_steps: int = Field(ge=1)
 

@@ -7,7 +7,9 @@ Not covered: merging and export (generation/export.py).
 """
 
 import json
+import logging
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,10 @@ def load_for_training(folder: Path, settings: Training, device: "torch.device") 
     )
     if settings.gradient_checkpointing:
         base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    model = get_peft_model(base, config, autocast_adapter_dtype=False)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft loads it; it misses a GPU's kernels on a CPU
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that is to go
+        model = get_peft_model(base, config, autocast_adapter_dtype=False)
     for weight in trainable(model).values():
         weight.data = weight.data.to(device=device, dtype=base.dtype)
     fuse(model)
@@ -110,7 +115,10 @@ def _load_base(folder: Path, settings: Training, device: "torch.device") -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {"dtype": getattr(torch, settings.dtype), "attn_implementation": "sdpa"}
+    from pipelines.training import attention
+
+    kernel = attention.register() if device.type == "cpu" else "sdpa"
+    options: dict[str, Any] = {"dtype": getattr(torch, settings.dtype), "attn_implementation": kernel}
     if settings.method == "qlora":
         options |= {"quantization_config": _four_bit(settings), "device_map": {"": device}}
     try:

@@ -33,6 +33,8 @@ class Asked:
     question: Question
     gold: tuple[int, ...]
     """Indices of the chunks that are needed together; one, unless a span crosses a border."""
+    joins: bool = False
+    """Asked where a context of another question happens to answer it; no context is made for it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def contexts(
     rounds: int,
     rng: random.Random,
 ) -> list[Context]:
-    """Contexts in which each answerable question is asked at least `rounds` times.
+    """Contexts in which each answerable question that does not merely join is asked at least `rounds` times.
 
     `vectors`: unit rows, float32 [questions, dim]. Each round draws other distractors and orders.
     """
@@ -101,7 +103,7 @@ class _Maker:
 
     def round(self) -> list[Context]:
         """Contexts in which every answerable question is asked at least once."""
-        pending = [number for number, one in enumerate(self.asked) if one.gold]
+        pending = [number for number, one in enumerate(self.asked) if one.gold and not one.joins]
         self.rng.shuffle(pending)
         made = []
         asked_already: set[int] = set()
@@ -139,7 +141,8 @@ class _Maker:
 
     def _fresh(self, chunk: int, asked_already: set[int]) -> int:
         """How many questions a chunk would newly make answerable: sharing a context is what saves time."""
-        return min(sum(other not in asked_already for other in self.by_chunk.get(chunk, ())), 3)
+        waiting = (other for other in self.by_chunk.get(chunk, ()) if not self.asked[other].joins)
+        return min(sum(other not in asked_already for other in waiting), 3)
 
     def _refused(self, shown: Sequence[int], answerable: set[int], count: int) -> list[int]:
         """The closest questions that the passages do not answer, those used least first."""

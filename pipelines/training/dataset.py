@@ -2,14 +2,14 @@
 
 Invariants: no chunk of a golden document is shown in training or validation, and none of a validation
 document in training; the golden set holds questions as they were asked, never synthetic ones beside
-curated ones; equal input gives equal bytes.
+curated ones; made questions train beside curated ones, and are marked; equal input gives equal bytes.
 Limits: one context window of `retrieval.passages` passages per example; single-turn questions.
 """
 
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ class Source:
     """Unit rows of the chunks, float32 [chunks, dim]."""
     checked: Checked
     origin: Origin
+    """Of the questions of `checked`."""
+    made: tuple[Question, ...] = ()
+    """Questions made from chunks, to be trained on beside curated ones."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,19 @@ def read_source(job: StageJob, encode: Encode) -> Source:
     """Documents, chunks, vectors, and questions: those of the file, or made from the chunks."""
     from pipelines.training.synthetic import make_questions
 
+    wanted = job.settings.dataset
     documents = {document.uri: document for document in read_rows(job.inputs["ingest"] / "documents.parquet", Document)}
     chunks = read_rows(job.inputs["chunk"] / "chunks.parquet", Chunk)
     vectors = read_vectors(job.inputs["embed"] / "vectors.parquet", chunks)
     if (file := job.inputs.get("questions")) is not None:
         checked = check(read_lines(file, Question), documents, source=file.name)
-        return Source(documents, chunks, vectors, checked, "curated")
+        beside: list[Question] = []
+        if wanted.made_per_chunk:
+            job.report(0, 1, "making questions from the documents, to train on beside those of the file")
+            beside = make_questions(documents, chunks, vectors, encode, wanted=wanted.made_per_chunk, settings=wanted)
+        return Source(documents, chunks, vectors, checked, "curated", tuple(beside))
     job.report(0, 1, "no question file: making questions from the documents")
-    made = make_questions(documents, chunks, vectors, encode, settings=job.settings.dataset)
+    made = make_questions(documents, chunks, vectors, encode, wanted=wanted.synthetic_per_chunk, settings=wanted)
     return Source(documents, chunks, vectors, check(made, documents, source="questions made from chunks"), "synthetic")
 
 
@@ -103,23 +111,32 @@ def build(source: Source, prompt: PromptTemplate, settings: Settings, encode: En
     splits = split_documents(
         groups_of(list(source.documents.values())), {str(q.document) for q in questions}, settings.dataset
     )
-    located = [(question, gold_chunks(question, source.chunks)) for question in questions]
-    usable = [(q, gold) for q, gold in located if (gold or not q.answers) and len(gold) <= settings.retrieval.passages]
+    usable = _usable(questions, source.chunks, settings)
+    beside = [replace(one, joins=True) for one in _usable(source.made, source.chunks, settings)]
     examples: dict[Split, list[Example]] = {}
     shown: dict[Split, set[Split]] = {"train": {"train"}, "validation": {"train", "validation"}}
     for split, visible in shown.items():
-        asked = [Asked(q, gold) for q, gold in usable if splits[str(q.document)] == split]
+        offered = [*usable, *beside] if split == "train" else usable
+        asked = [one for one in offered if splits[str(one.question.document)] == split]
         allowed = np.array([splits[chunk.uri] in visible for chunk in source.chunks], dtype=np.bool_)
         corpus = Corpus(source.chunks, source.vectors, allowed)
-        examples[split] = _examples(asked, corpus, split, prompt, settings, encode, source.origin)
+        origins = {question.id: source.origin for question in questions}
+        examples[split] = _examples(asked, corpus, split, prompt, settings, encode, origins)
     if not examples["train"]:
         raise DatasetError(
             "No question can be trained on: none of the training documents' questions has its answer in a chunk. "
             "Give questions `start` and `end`, `evidence`, or answers that occur in the document."
         )
     golden = [question for question in questions if splits[str(question.document)] == "golden"]
-    kept = {question.id for question, _ in usable}
+    kept = {one.question.id for one in usable}
     return Built(examples, golden, splits, tuple(q.id for q in questions if q.id not in kept))
+
+
+def _usable(questions: Sequence[Question], chunks: Sequence[Chunk], settings: Settings) -> list[Asked]:
+    """Questions that can be shown among passages: unanswerable, or with few enough gold chunks."""
+    located = [Asked(question, gold_chunks(question, chunks)) for question in questions]
+    most = settings.retrieval.passages
+    return [one for one in located if (one.gold or not one.question.answers) and len(one.gold) <= most]
 
 
 def gold_chunks(question: Question, chunks: Sequence[Chunk]) -> tuple[int, ...]:
@@ -186,7 +203,7 @@ def _examples(
     prompt: PromptTemplate,
     settings: Settings,
     encode: Encode,
-    origin: Origin,
+    origins: Mapping[str, Origin],
 ) -> list[Example]:
     if not asked:
         return []
@@ -200,7 +217,7 @@ def _examples(
         rng=random.Random(f"{settings.dataset.seed}-{split}"),
     )
     return [
-        example for context in made for example in _of_context(context, asked, corpus.chunks, split, prompt, origin)
+        example for context in made for example in _of_context(context, asked, corpus.chunks, split, prompt, origins)
     ]
 
 
@@ -210,7 +227,7 @@ def _of_context(
     chunks: Sequence[Chunk],
     split: Split,
     prompt: PromptTemplate,
-    origin: Origin,
+    origins: Mapping[str, Origin],
 ) -> list[Example]:
     """One example a question; those of a context share every message up to the question."""
     passages = [chunks[number] for number in context.chunks]
@@ -228,7 +245,7 @@ def _of_context(
                 chunk_ids=ids,
                 document=str(one.question.document),
                 answerable=answerable,
-                origin=origin,
+                origin=origins.get(one.question.id, "synthetic"),
                 split=split,
                 slice=one.question.slice,
             )

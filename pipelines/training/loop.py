@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from pipelines.settings import Training
 from pipelines.training import checkpoint
 from pipelines.training.adapter import trainable
+from pipelines.training.attention import as_bias
 from pipelines.training.grouping import Batch, Group, collate, micro_batches, steps
 
 VALIDATION_TOKENS = 4096
@@ -56,7 +57,7 @@ class AnswerLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not followe
         """A scalar in float32."""
         hidden = self._decoder[0](
             input_ids=batch.input_ids,
-            attention_mask=batch.mask,
+            attention_mask=as_bias(batch.mask, self._head[0].weight.dtype),
             position_ids=batch.position_ids,
             use_cache=False,
         ).last_hidden_state

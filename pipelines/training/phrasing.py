@@ -42,27 +42,23 @@ POINTS_BACK = re.compile(
 
 
 OPENERS = frozenset(
-    [
-        "The",
-        "A",
-        "An",
-        "In",
-        "On",
-        "At",
-        "By",
-        "For",
-        "From",
-        "With",
-        "After",
-        "Before",
-        "Since",
-        "During",
+    {"The", "A", "An", "In", "On", "At", "By", "For", "From", "With", "After", "Before", "Since", "During"}
+    | {
         "While",
         "When",
         "As",
         "If",
         "Although",
-    ]
+        "Then",
+        "Most",
+        "Some",
+        "Many",
+        "All",
+        "No",
+        "Nothing",
+        "Nobody",
+        "None",
+    }
 )
 """Capitalised at the start of a sentence without being a name."""
 COMMON_VERBS = "became|began|led|won|made|took|gave|went|held|sold|built|wrote|ran|sets?|needs?|costs?|takes?|uses?"
@@ -157,7 +153,7 @@ def _turned(sentence: str, at: int) -> Made | None:
     if not 1 <= len(subject.split()) <= 8 or re.search(r"[,;:()]", subject) or rest.startswith("n't"):
         return None
     for word, pattern in VALUES:
-        value = re.fullmatch(rf"( (?:[^,;:]*[^,;: ])?) ?({pattern})[.!]", rest)
+        value = re.fullmatch(rf"((?: [^,;:]*?)??) ({pattern})[.!]", rest)
         if value and re.search(r"\b(?:between|and|or|of|than|to)$", value.group(1)):
             continue  # half of a range or of a pair
         if value:

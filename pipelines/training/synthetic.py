@@ -33,16 +33,17 @@ def make_questions(
     vectors: Vectors,
     encode: Callable[[Sequence[str]], Vectors],
     *,
+    wanted: int,
     settings: Dataset,
 ) -> list[Question]:
-    """At most `synthetic_per_chunk` questions a chunk, and unanswerable ones in the configured share."""
+    """At most `wanted` questions a chunk, and unanswerable ones in the configured share."""
     drafts = [
         (number, made)
         for number, chunk in enumerate(chunks)
         if not chunk.superseded and documents[chunk.uri].near_duplicate_of is None
         for made in _drafts(documents[chunk.uri], chunk)
     ]
-    kept = _chosen(drafts, chunks, vectors, encode, most=settings.synthetic_per_chunk)
+    kept = _chosen(drafts, chunks, vectors, encode, most=wanted)
     answerable = [_question(made, chunks[number]) for number, made in kept]
     rng = random.Random(settings.seed)
     share = settings.unanswerable_share / (1 - settings.unanswerable_share)

@@ -1,0 +1,137 @@
+"""The stage dataset on small documents: what goes where, and that nothing leaks."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.artifacts import read_json, read_lines, sha256_tree, write_lines
+from pipelines.contracts import Chunk, Example, Question
+from pipelines.errors import QuestionFileError, StageError
+from pipelines.retrieval.embedder import Embedder
+from pipelines.settings import Settings
+from pipelines.training.dataset import gold_chunks, read_vectors, run, target
+from tests.training.conftest import World, stage_job, write_world
+
+
+@pytest.fixture(scope="module")
+def upstream(world: World, tmp_path_factory: pytest.TempPathFactory, tiny_settings: Settings) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("upstream")
+    inputs = write_world(world, root)
+    texts = [f"{chunk.title}\n{chunk.text}" for chunk in world.chunks]
+    vectors = Embedder(tiny_settings.embedding, threads=1).encode_passages(texts)
+    (root / "embed").mkdir()
+    ids = [chunk.id for chunk in reversed(world.chunks)]  # another order than the chunks': it must not matter
+    table = pa.table({"id": ids, "vector": pa.array(vectors[::-1].tolist(), pa.list_(pa.float32()))})
+    pq.write_table(table, root / "embed" / "vectors.parquet")
+    return inputs | {"embed": root / "embed"}
+
+
+@pytest.fixture(scope="module")
+def built(upstream: dict[str, Path], tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    job = stage_job(tiny_settings, upstream, tmp_path_factory.mktemp("built"))
+    run(job)
+    return job.output
+
+
+def _examples(folder: Path) -> dict[str, list[Example]]:
+    return {split: read_lines(folder / f"{split}.jsonl", Example) for split in ("train", "validation")}
+
+
+def test_no_text_of_a_golden_document_is_trained_on(built: Path, world: World) -> None:
+    splits = read_json(built / "splits.json")
+    uri_of = {chunk.id: chunk.uri for chunk in world.chunks}
+    allowed = {"train": {"train"}, "validation": {"train", "validation"}}
+    for split, examples in _examples(built).items():
+        assert examples
+        for example in examples:
+            assert splits[example.document] == split
+            assert {splits[uri_of[name]] for name in example.chunk_ids} <= allowed[split]
+    golden = read_lines(built / "golden.jsonl", Question)
+    assert golden
+    assert {splits[str(question.document)] for question in golden} == {"golden"}
+
+
+def test_golden_holds_questions_with_and_without_an_answer(built: Path) -> None:
+    golden = read_lines(built / "golden.jsonl", Question)
+    assert any(question.answers for question in golden)
+    assert any(not question.answers for question in golden)
+    summary = read_json(built / "summary.json")
+    assert summary["origin"] == "curated"
+    assert summary["golden"]["answerable"] + summary["golden"]["unanswerable"] == len(golden)
+    assert summary["golden_is_synthetic"] is False
+
+
+def test_examples_of_a_context_share_all_but_the_question(built: Path) -> None:
+    by_context: dict[tuple[str, ...], list[Example]] = {}
+    for example in _examples(built)["train"]:
+        by_context.setdefault(example.chunk_ids, []).append(example)
+    assert any(len(shared) > 1 for shared in by_context.values())
+    for shared in by_context.values():
+        assert len({example.messages[1].content.split("\n\nQuestion: ")[0] for example in shared}) == 1
+
+
+def test_refusals_say_the_refusal_and_answers_the_accepted_answer(built: Path, world: World) -> None:
+    answers = {answer for question in world.questions for answer in question.answers}
+    for example in _examples(built)["train"]:
+        said = example.messages[-1].content
+        assert said in answers if example.answerable else said == "The documents do not answer this."
+
+
+def test_equal_input_gives_equal_bytes(
+    built: Path, upstream: dict[str, Path], tiny_settings: Settings, tmp_path: Path
+) -> None:
+    job = stage_job(tiny_settings, upstream, tmp_path)
+    run(job)
+    assert sha256_tree(job.output) == sha256_tree(built)
+
+
+def test_without_a_question_file_the_set_is_synthetic_and_says_so(
+    upstream: dict[str, Path], tiny_settings: Settings, tmp_path: Path
+) -> None:
+    job = stage_job(tiny_settings, {name: p for name, p in upstream.items() if name != "questions"}, tmp_path)
+    run(job)
+    assert read_json(job.output / "summary.json")["golden_is_synthetic"] is True
+    assert {example.origin for example in _examples(job.output)["train"]} == {"synthetic"}
+
+
+def test_questions_about_other_documents_alone_are_an_error(
+    upstream: dict[str, Path], tiny_settings: Settings, tmp_path: Path
+) -> None:
+    write_lines(tmp_path / "q.jsonl", [Question(id="1", question="Why?", answers=("so",), document="gone.md")])
+    with pytest.raises(QuestionFileError, match=r"gone\.md"):
+        run(stage_job(tiny_settings, upstream | {"questions": tmp_path / "q.jsonl"}, tmp_path))
+
+
+def test_chunks_without_a_vector_stop_the_stage(upstream: dict[str, Path], world: World) -> None:
+    strange = world.chunks[0].model_copy(update={"id": "strange"})
+    with pytest.raises(StageError, match="lacks 1 of 2 chunks"):
+        read_vectors(upstream["embed"] / "vectors.parquet", [world.chunks[1], strange])
+
+
+def _cut(starts: list[int], text: str) -> list[Chunk]:
+    base = {"document_id": "d", "uri": "d.md", "title": "D", "tokens": 1}
+    ends = [*starts[1:], len(text)]
+    return [
+        Chunk(id=str(start), start=start, end=end, text=text[start:end], **base)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def test_gold_is_the_chunk_that_holds_the_answer_and_both_when_a_border_cuts_it() -> None:
+    text = "aaaa bbbb cccc dddd"
+    asked = Question(id="1", question="?", answers=("bbbb cccc",), document="d.md", start=5, end=14)
+    assert gold_chunks(asked, _cut([0, 5, 15], text)) == (1,)
+    assert gold_chunks(asked, _cut([0, 10], text)) == (0, 1)
+    # the span is wider than the answer: the chunk with the answer itself is enough
+    wide = asked.model_copy(update={"answers": ("cccc",), "start": 0, "end": 14})
+    assert gold_chunks(wide, _cut([0, 5], text)) == (1,)
+    assert gold_chunks(asked.model_copy(update={"answers": ()}), _cut([0], text)) == ()
+
+
+def test_the_wording_of_the_passage_is_learned_where_there_is_a_choice() -> None:
+    passage = _cut([0], "within four weeks of delivery")
+    asked = Question(id="1", question="?", answers=("28 days", "four weeks"), document="d.md")
+    assert target(asked, passage) == "four weeks"
+    assert target(asked.model_copy(update={"answers": ("28 days",)}), passage) == "28 days"
