@@ -4,6 +4,7 @@ Invariant: two conversations over the same passages share everything up to the q
 trainer or an engine can compute that prefix once.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +33,10 @@ class PassageText(Protocol):
         """The passage itself."""
 
 
+_FIELD = re.compile(r"\{(number|title|heading|text)\}")
+"""What a template's `passage` may hold; filled in at once, so that braces in a title stay braces."""
+
+
 class PromptTemplate(Contract):
     """A prompt as its file holds it; `{passages}` and `{question}` are filled in by `messages`."""
 
@@ -56,9 +61,8 @@ class PromptTemplate(Contract):
 
     def _shown(self, number: int, passage: PassageText) -> str:
         heading = "".join(f" > {part}" for part in passage.heading_path if part != passage.title)
-        head, _, tail = self.passage.partition("{text}")
-        head = head.replace("{number}", str(number)).replace("{title}", passage.title).replace("{heading}", heading)
-        return head + passage.text + tail
+        values = {"number": str(number), "title": passage.title, "heading": heading, "text": passage.text}
+        return _FIELD.sub(lambda found: values[found.group(1)], self.passage)
 
 
 def load_prompt(path: Path) -> PromptTemplate:

@@ -14,6 +14,14 @@ on or our she should so than that the their them then there they this to was we 
 would you your yes
 """
 STOP = frozenset(STOP_WORDS.split())
+_COUNTED = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen twenty
+"""
+NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split())} | {
+    word: str(10 * number) for number, word in enumerate(("thirty", "forty", "fifty", "sixty", "seventy"), 3)
+}
+"""Numbers in words to figures: "two hours" holds "2 hours"."""
 
 
 def support(answer: str, passages: Sequence[str]) -> float:
@@ -27,7 +35,7 @@ def support(answer: str, passages: Sequence[str]) -> float:
     content = [word for word in words if word.lower() not in STOP] or words
     if not content:
         return 0.0
-    if any(any(c.isdigit() for c in word) and _folded(word) not in held for word in content):
+    if any(any(c.isdigit() for c in folded) and folded not in held for folded in map(_folded, content)):
         return 0.0
     return sum(_folded(word) in held for word in content) / len(content)
 
@@ -39,8 +47,10 @@ def _words(text: str) -> list[str]:
 
 
 def _folded(word: str) -> str:
-    """Case and a plural's or verb's ending put aside."""
+    """Case and a plural's or verb's ending put aside, numbers in figures."""
     lower = word.lower().replace(",", "")
+    if lower in NUMBERS:
+        return NUMBERS[lower]
     for ending in ("ing", "ed", "es", "s"):
         if lower.endswith(ending) and len(lower) - len(ending) > 3:
             return lower[: -len(ending)]

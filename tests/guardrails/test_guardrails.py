@@ -61,8 +61,10 @@ def test_any_text_can_be_screened(text: str) -> None:
         ("", 0.0),
         ("SP-330", 1.0),
         ("SP-331", 0.0),
+        ("twelve metres", 1.0),  # the passage says 12
+        ("eleven metres", 0.0),
     ],
 )
 def test_support_is_the_share_of_words_that_the_passages_hold(answer: str, expected: float) -> None:
-    passage = "Employees have 27 days of leave. The cap is SP-330."
+    passage = "Employees have 27 days of leave. The cap is SP-330. It is 12 metres."
     assert support(answer, [passage]) == pytest.approx(expected)

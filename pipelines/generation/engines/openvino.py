@@ -4,6 +4,7 @@ Prefix caching is on, so questions over the same passages share their prefill. O
 and reads the tokens: every engine sees the same text.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ class OpenVINOEngine:
         scheduler.enable_prefix_caching = True
         scheduler.max_num_seqs = generation.batch_size
         properties: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
+        if 1 in (threads, len(os.sched_getaffinity(0))):
+            properties["INFERENCE_PRECISION_HINT"] = "f32"  # one thread in bfloat16 ends the process (SIGFPE)
         self._genai = genai
         self._pipeline = genai.ContinuousBatchingPipeline(str(gguf_file(folder, source)), scheduler, "CPU", properties)
 

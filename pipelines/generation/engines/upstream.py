@@ -70,9 +70,15 @@ class UpstreamEngine:
             reply = self._client.chat.completions.create(
                 model=self.model, messages=messages, max_tokens=max_new_tokens, temperature=0
             )
+            text = (reply.choices[0].message.content or "").strip()
+            usage = reply.usage
         except OpenAIError as exc:
-            raise EngineError(f"{self.name}: {exc}") from exc
-        usage = reply.usage
-        text = (reply.choices[0].message.content or "").strip()
+            raise EngineError(f"{self.name}: {self._without_key(str(exc))}") from None  # its chain holds the key too
+        except (AttributeError, TypeError, IndexError, ValueError) as exc:  # the SDK passes on whatever came with a 200
+            raise EngineError(f"{self.name}: its answer is no chat completion ({type(exc).__name__}).") from None
         prompt_tokens, new = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Completion(text, prompt_tokens, new, time.monotonic() - started)
+
+    def _without_key(self, text: str) -> str:
+        """Some servers repeat what they were sent."""
+        return text.replace(self._client.api_key, "***")
