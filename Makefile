@@ -28,7 +28,7 @@ up: $(READY)  ## Prefect, its worker and MLflow on this machine
 	@$(GROUNDWORK) up
 
 bench-lifecycle: $(READY)  ## times of a first, a second and a changed run
-	@.venv/bin/python benchmarks/lifecycle.py
+	@.venv/bin/python -m benchmarks.lifecycle
 
 lock: $(READY)  ## resolve pyproject.toml into requirements/lock.txt again
 	@bash requirements/relock.sh

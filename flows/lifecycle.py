@@ -4,6 +4,8 @@ A flow reads as a sentence. None waits for a person: `release` ends at `pending`
 another flow (flows/review.py).
 """
 
+from dataclasses import replace
+
 from prefect import flow
 
 from flows.parameters import Where, where
@@ -13,52 +15,49 @@ from pipelines.workspaces import Choices, open_workspace, remember
 
 
 @flow(name="ingest", flow_run_name="ingest", validate_parameters=True)
-def ingest(at: Where | None = None) -> None:
+def ingest(at: Where | None = None) -> tuple[str, ...]:
     """Documents -> chunks -> index."""
-    choices = _remembered(at)
-    for name in ("ingest", "chunk", "embed"):
-        bring_up(name, choices)
+    return _bring_up(("ingest", "chunk", "embed"), _remembered(at))
 
 
 @flow(name="train", flow_run_name="train", validate_parameters=True)
-def train(at: Where | None = None) -> None:
+def train(at: Where | None = None) -> tuple[str, ...]:
     """Questions -> dataset -> adapter."""
-    choices = _remembered(at)
-    for name in ("dataset", "train"):
-        bring_up(name, choices)
+    return _bring_up(("dataset", "train"), _remembered(at))
 
 
 @flow(name="evaluate", flow_run_name="evaluate", validate_parameters=True)
-def evaluate(at: Where | None = None) -> None:
+def evaluate(at: Where | None = None) -> tuple[str, ...]:
     """Adapter -> evaluation report and red-team report."""
-    choices = _remembered(at)
-    for name in ("evaluate", "redteam"):
-        bring_up(name, choices)
+    return _bring_up(("evaluate", "redteam"), _remembered(at))
 
 
 @flow(name="release", flow_run_name="release", validate_parameters=True)
 def release(at: Where | None = None) -> Summary:
     """Reports -> decision -> a release that waits for a reviewer."""
     choices = _remembered(at)
-    bring_up("gate", choices)
+    ran = _bring_up(("gate",), choices)
     summary: Summary = register(choices)
-    return summary
+    return replace(summary, ran=ran)
 
 
 @flow(name="lifecycle", flow_run_name="lifecycle", validate_parameters=True)
 def lifecycle(at: Where | None = None) -> Summary:
     """Documents -> a release that waits for a reviewer."""
-    ingest(at)
-    train(at)
-    evaluate(at)
+    ran = (*ingest(at), *train(at), *evaluate(at))
     summary: Summary = release(at)
-    return summary
+    return replace(summary, ran=(*ran, *summary.ran))
 
 
 def lifecycle_of(choices: Choices) -> Summary:
     """The lifecycle, started by the CLI."""
     summary: Summary = lifecycle(where(choices))
     return summary
+
+
+def _bring_up(stages: tuple[str, ...], choices: Choices) -> tuple[str, ...]:
+    """Bring stages up to date in order; the names of those that ran."""
+    return tuple(outcome.stage for outcome in [bring_up(name, choices) for name in stages] if outcome.ran)
 
 
 def _remembered(at: Where | None) -> Choices:

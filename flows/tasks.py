@@ -17,7 +17,7 @@ from pipelines.runner import Outcome
 from pipelines.verbs import Summary
 from pipelines.workspaces import Choices, open_workspace
 
-REPORTS = {"evaluate": "report.html", "redteam": "redteam.html", "train": "curves.html"}
+REPORTS = {"train": "curves.html", "evaluate": "report.html", "redteam": "redteam.html", "gate": "decision.html"}
 
 
 def worth_another_try(task: Any, run: Any, state: Any) -> bool:
@@ -63,6 +63,9 @@ def _leave_artifacts(outcome: Outcome) -> None:
     rows = [{"what": "ran", "value": str(outcome.ran)}, {"what": "key", "value": stage["key"]}]
     rows += [{"what": name, "value": str(value)} for name, value in run.items()]
     create_table_artifact(key=f"stage-{outcome.stage}", table=rows, description=f"Stage {outcome.stage}")
+    if "mlflow_page" in run:
+        key = f"mlflow-{outcome.stage}"
+        create_link_artifact(key=key, link=run["mlflow_page"], description=f"MLflow's run of {outcome.stage}")
     if outcome.stage in REPORTS:
         link = (outcome.folder / REPORTS[outcome.stage]).absolute().as_uri()
         create_link_artifact(key=f"report-{outcome.stage}", link=link, description=f"Report of {outcome.stage}")

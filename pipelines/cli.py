@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.console import emit, emit_lines, fail, progress, say
+from pipelines.console import emit, emit_lines, fail, hush_vendors, progress, say
 from pipelines.errors import GroundworkError
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ release = typer.Typer(help="One release.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(index, name="index")
 app.add_typer(release, name="release")
+
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 
 Workspace = Annotated[Path | None, typer.Option(help="Folder of stage outputs and state (default: data/).")]
 Config = Annotated[Path | None, typer.Option(help="Settings laid over the profile and the defaults.")]
@@ -226,12 +229,14 @@ def _decided(done: dict[str, object], as_json: bool) -> None:
 
 def main() -> None:
     """Run the command; what the caller can mend ends in a message and exit code 2."""
+    hush_vendors()
     try:
         app()
     except GroundworkError as error:
         fail(error)
-    except KeyboardInterrupt:
-        say("groundwork: stopped; the same command goes on from here.")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == STOPPED:  # typer's word for Ctrl-C
+            say("groundwork: stopped; the same command goes on from here.")
+        raise
     except BrokenPipeError:
         sys.exit(0)

@@ -4,6 +4,7 @@ Invariant: with `--json` stdout carries JSON alone; an error that the caller can
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,15 @@ from pipelines.errors import GroundworkError
 Report = Callable[[int, int, str], None]
 QUIET_SECONDS = 10
 """Without a terminal a progress line is written at most this often."""
+
+CHATTER = {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""Environment of vendors that draw bars of their own or talk while they load."""
+
+
+def hush_vendors() -> None:
+    """One voice at the terminal: ours. A variable that is set already stays."""
+    for name, value in CHATTER.items():
+        os.environ.setdefault(name, value)
 
 
 def say(message: str) -> None:

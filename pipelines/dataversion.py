@@ -4,6 +4,7 @@ A stage is committed alone, right after it was found current: a blanket commit w
 DVC aborts on a held lock instead of waiting, so every call is retried with backoff.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -25,8 +26,9 @@ HEADER = "# Written by `groundwork data pipeline` from pipelines/stages.py; test
 
 
 def applies(workspace: Workspace) -> bool:
-    """Whether this workspace is DVC's: the repository's own, not called by DVC itself, and DVC is set up."""
-    return workspace.root == ROOT / "data" and "DVC_STAGE" not in os.environ and (ROOT / ".dvc").is_dir()
+    """Whether this workspace is DVC's: that of a git checkout with DVC set up, and not called by DVC itself."""
+    versioned = (ROOT / ".dvc").is_dir() and (ROOT / ".git").exists()  # an image has no history
+    return versioned and workspace.root == ROOT / "data" and "DVC_STAGE" not in os.environ
 
 
 def commit(workspace: Workspace, stages: Iterable[str]) -> list[str]:
@@ -97,6 +99,7 @@ def _with_retry(action: Callable[[Any], T]) -> T:
     from dvc.lock import LockError
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # it tells of every write to dvc.lock, twice
     for attempt in range(ATTEMPTS):
         try:
             with Repo(str(ROOT)) as repo:

@@ -7,6 +7,7 @@ version by its tag `release`. Aliases: `staging` (pending), `production`, `previ
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ MODEL = "groundwork"
 EXPERIMENT = "groundwork"
 ALIASES = {"pending": "staging", "production": "production", "previous": "previous"}
 """State of a release to the alias that its model version carries."""
-REPORTS = ("evaluate/report.json", "evaluate/report.html", "redteam/redteam.json", "redteam/redteam.html")
+METRICS_AT_ONCE = 1000
+"""Most that MLflow takes in one call."""
 STATUS = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
 
 
@@ -71,6 +73,14 @@ class Registry:
 
     # --- runs ---
 
+    def record(self, stage: str) -> RunLink:
+        """The run of a finished stage: train, evaluate or redteam."""
+        return {
+            "train": self.record_training,
+            "evaluate": self.record_evaluation,
+            "redteam": self.record_redteam,
+        }[stage]()
+
     def record_training(self) -> RunLink:
         """The training run of the stage folder: parameters, curves, datasets, picture."""
         folder = self.workspace.stage("train")
@@ -81,15 +91,13 @@ class Registry:
             self._log_curves(read_json(folder / "curves.json"))
             for split in ("train", "validation"):
                 self._log_dataset(self.workspace.stage("dataset") / f"{split}.jsonl", split)
-            for name in ("curves.html", "training.json"):
-                if (folder / name).exists():
-                    self.mlflow.log_artifact(str(folder / name))
+            self._log_files(folder, "curves.html", "training.json")
             self._log_measured(folder)
 
         return self._run("train", folder, fill)
 
     def record_evaluation(self) -> RunLink:
-        """The evaluation run: metrics of each system, the reports as artifacts, the golden set as dataset."""
+        """The evaluation run: metrics of each system, the report as an artifact, the golden set as dataset."""
         folder = self.workspace.stage("evaluate")
 
         def fill() -> None:
@@ -102,16 +110,29 @@ class Registry:
             }
             self.mlflow.log_metrics({_metric_name(name): float(value) for name, value in metrics.items()})
             self._log_dataset(self.workspace.stage("dataset") / "golden.jsonl", "golden")
-            for stage, names in (
-                ("evaluate", ("report.json", "report.html")),
-                ("redteam", ("redteam.json", "redteam.html")),
-            ):
-                for name in names:
-                    if (self.workspace.stage(stage) / name).exists():
-                        self.mlflow.log_artifact(str(self.workspace.stage(stage) / name))
+            self._log_files(folder, "report.json", "report.html")
             self._log_measured(folder)
 
         return self._run("evaluate", folder, fill)
+
+    def record_redteam(self) -> RunLink:
+        """The red team's run: success rates with and without guardrails, the report as an artifact."""
+        folder = self.workspace.stage("redteam")
+
+        def fill() -> None:
+            self.mlflow.log_params(_flat({"redteam": self.settings.redteam.model_dump(mode="json")}))
+            report = read_json(folder / "redteam.json")
+            for name in ("attack_success", "attack_success_unguarded"):
+                rate = {key: report[name][key] for key in ("rate", "low", "high") if report[name][key] is not None}
+                self.mlflow.log_metrics({f"{name}.{key}": float(value) for key, value in rate.items()})
+            self._log_files(folder, "redteam.json", "redteam.html")
+            self._log_measured(folder)
+
+        return self._run("redteam", folder, fill)
+
+    def _log_files(self, folder: Path, *names: str) -> None:
+        for name in names:
+            self.mlflow.log_artifact(str(folder / name))
 
     def _run(self, name: str, folder: Path, fill: Any) -> RunLink:
         """The run of a finished stage: found by its key, or written now."""
@@ -127,12 +148,20 @@ class Registry:
                 fill()
             return RunLink(self.experiment, str(run.info.run_id))
 
-    def _log_curves(self, curves: dict[str, Any]) -> None:
-        """Curves by step: `{"train": [{"step", "loss", ...}], "validation": [...]}`."""
-        for split in ("train", "validation"):
-            for point in curves.get(split, []):
-                values = {k: float(v) for k, v in point.items() if k != "step" and isinstance(v, int | float)}
-                self.mlflow.log_metrics({f"{split}.{k}": v for k, v in values.items()}, step=int(point["step"]))
+    def _log_curves(self, curve: list[dict[str, float]]) -> None:
+        """The training curve: a line per step, with `validation` where it was measured."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        points = [
+            Metric(f"train.{name}" if name != "validation" else "validation.loss", float(value), now, int(line["step"]))
+            for line in curve
+            for name, value in line.items()
+            if name not in ("step", "seconds", "validation_seconds")
+        ]
+        run = self.mlflow.active_run().info.run_id
+        for start in range(0, len(points), METRICS_AT_ONCE):
+            self.client.log_batch(run, metrics=points[start : start + METRICS_AT_ONCE])
 
     def _log_dataset(self, path: Path, context: str) -> None:
         import pandas as pd

@@ -153,7 +153,8 @@ def _unfinished(folder: Path, key: str) -> Path:
 
 
 def _finish(fresh: Path, parts: dict[str, Any], key: str, started: float, notes: dict[str, Any]) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    of_processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)  # parsers and training may have their own
+    peak = max(resource.getrusage(who).ru_maxrss for who in of_processes)
     run = {
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         "actor": actor(),

@@ -64,10 +64,39 @@ class Stage:
     effect: Effect | None = field(default=None)
 
 
-_ANSWERING = (
-    "pipelines.generation.prompts",
-    "pipelines.retrieval.answer",
+_JUDGING = (
+    "pipelines.evaluation.asking",
+    "pipelines.evaluation.expectations",
+    "pipelines.evaluation.items",
+    "pipelines.evaluation.labels",
+    "pipelines.evaluation.metrics",
+    "pipelines.evaluation.pages",
+    "pipelines.evaluation.ranking",
+    "pipelines.evaluation.report_html",
+    "pipelines.evaluation.statistics",
+    "pipelines.evaluation.suites",
+    "pipelines.evaluation.templates",
+    "pipelines.guardrails.grounding",
 )
+"""Items, figures and the pages that show them."""
+_ANSWERING = (
+    "pipelines.evaluation.systems",
+    "pipelines.generation.engine",
+    "pipelines.generation.engines",
+    "pipelines.generation.export",
+    "pipelines.generation.models",
+    "pipelines.generation.prompts",
+    "pipelines.guardrails.injection",
+    "pipelines.guardrails.policy",
+    "pipelines.guardrails.signs",
+    "pipelines.retrieval.answer",
+    "pipelines.retrieval.embedder",
+    "pipelines.retrieval.index",
+    "pipelines.retrieval.kept",
+    "pipelines.retrieval.search",
+    "pipelines.retrieval.terms",
+)
+"""Everything that shapes an answer."""
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -151,11 +180,13 @@ STAGES: dict[str, Stage] = {
             modules=(
                 "pipelines.generation.models",
                 "pipelines.training.adapter",
+                "pipelines.training.attention",
                 "pipelines.training.checkpoint",
                 "pipelines.training.curves",
                 "pipelines.training.fused",
                 "pipelines.training.grouping",
                 "pipelines.training.loop",
+                "pipelines.training.processes",
                 "pipelines.training.train",
             ),
             libraries=("torch", "transformers", "peft", "accelerate", "bitsandbytes"),
@@ -166,7 +197,13 @@ STAGES: dict[str, Stage] = {
             reads=("ingest", "chunk", "embed", "dataset", "train"),
             files=("files.golden_prompts", "generation.prompt", "policies.guardrails", "policies.targets"),
             settings=("evaluation", "retrieval", "generation", "embedding"),
-            modules=("pipelines.evaluation.evaluate", *_ANSWERING),
+            modules=(
+                *_JUDGING,
+                *_ANSWERING,
+                "pipelines.evaluation.evaluate",
+                "pipelines.evaluation.measure",
+                "pipelines.evaluation.ragas_metrics",
+            ),
             libraries=("torch", "transformers", "openvino-genai", "lancedb", "ragas", "scipy"),
             champion=True,
         ),
@@ -176,7 +213,12 @@ STAGES: dict[str, Stage] = {
             reads=("embed", "train", "evaluate"),
             files=("files.attacks", "generation.prompt", "policies.guardrails"),
             settings=("redteam", "retrieval", "generation", "embedding"),
-            modules=("pipelines.evaluation.redteam", *_ANSWERING),
+            modules=(
+                *_JUDGING,
+                *_ANSWERING,
+                "pipelines.evaluation.redteam",
+                "pipelines.evaluation.redteam_html",
+            ),
             libraries=("torch", "transformers", "openvino-genai", "lancedb", "scipy"),
         ),
         Stage(
@@ -186,12 +228,11 @@ STAGES: dict[str, Stage] = {
             files=("policies.gate", "policies.targets"),
             settings=("evaluation.seed", "evaluation.bootstrap_resamples"),
             modules=(
+                *_JUDGING,
                 "pipelines.evaluation.decision_html",
                 "pipelines.evaluation.gate",
-                "pipelines.evaluation.items",
                 "pipelines.evaluation.policy",
                 "pipelines.evaluation.rules",
-                "pipelines.evaluation.statistics",
             ),
             libraries=("numpy", "scipy"),
             champion=True,

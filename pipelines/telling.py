@@ -1,9 +1,20 @@
 """Results in words, for people at a terminal."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from pipelines.verbs import Summary
 
+FIGURES = {
+    "answer_correct": "right behaviour",
+    "token_f1": "token F1",
+    "groundedness_answered": "groundedness of answers",
+    "wrong_refusal_rate": "refused what it could answer",
+    "wrong_answer_rate": "answered what it could not know",
+    "golden_prompt_pass": "golden prompts passed",
+}
+"""Metrics that a run ends with, and what they are called at a terminal."""
 NOTHING = "Nothing has been registered yet: `groundwork run` makes a release."
 
 
@@ -13,12 +24,37 @@ def told(summary: Summary) -> str:
         f"{'Done' if summary.ran else 'Nothing to do'}: release {summary.release[:12]} is {summary.state} "
         f"(gate: {summary.verdict})."
     ]
+    lines += told_figures(summary.workspace)
     if summary.warning:
         lines.append(f"Warning: {summary.warning}")
     lines.append(f"Report: {summary.report}")
     if summary.state == "pending":
         lines.append('Next: read it, then groundwork approve --by YOU --why "..."  (or reject)')
     return "\n".join(lines)
+
+
+def told_figures(workspace: Path) -> list[str]:
+    """The evaluation's headline figures and the red team's rate, systems side by side, with their intervals."""
+    report = json.loads((workspace / "evaluate" / "report.json").read_text(encoding="utf-8"))
+    attacks = json.loads((workspace / "redteam" / "redteam.json").read_text(encoding="utf-8"))["attack_success"]
+    rows = {(m["system"], m["metric"]): m for m in report["measurements"] if m["slice"] == "all"}
+    roles = [role for role in ("base", "candidate", "champion") if role in report["systems"]]
+    lines = [" " * 34 + "".join(f"{role:<22}" for role in roles)]
+    for metric, name in FIGURES.items():
+        lines.append(f"  {name:<32}" + "".join(f"{_interval(rows.get((role, metric))):<22}" for role in roles))
+    success = {"candidate": _interval({**attacks, "value": attacks["rate"]})}
+    lines.append(
+        f"  {'attacks that succeeded':<32}" + "".join(f"{success if r == 'candidate' else '':<22}" for r in roles)
+    )
+    return [line.rstrip() for line in lines]
+
+
+def _interval(figure: dict[str, Any] | None) -> str:
+    """A share with its interval, in per cent; nothing measured as a dash."""
+    if figure is None or figure["value"] is None:
+        return "-"
+    value, low, high = (100 * figure[key] for key in ("value", "low", "high"))
+    return f"{value:.1f}% ({low:.1f} to {high:.1f})"
 
 
 def told_answer(line: dict[str, Any]) -> str:

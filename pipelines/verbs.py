@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import runner
-from pipelines.artifacts import Digests, Workspace, read_json
+from pipelines.artifacts import RUN_FILE, Digests, Workspace, read_json, write_json
 from pipelines.contracts import Release
 from pipelines.errors import PortInUseError
 from pipelines.runner import Outcome
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     pass
 
 Report = Callable[[int, int, str], None]
+RECORDED = ("train", "evaluate", "redteam")
+"""Stages that MLflow keeps a run of."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ def project(opened: Opened, store: Store) -> None:
         state = opened.workspace.state
         base = base_folder(opened.settings.generation.base_model, state)
         model = merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
-        registry.record_evaluation()
+        for stage in RECORDED:
+            registry.record(stage)
         registry.register_candidate(manifest, verdict=each.verdict, model_folder=model)
         _register_prompt(opened, registry)
     registry.project({each.id: each.state for each in reversed(listed)})
@@ -162,12 +165,21 @@ def _register_prompt(opened: Opened, registry: Any) -> None:
 
 
 def _record(name: str, opened: Opened) -> None:
-    """Work that MLflow keeps a run of."""
-    if name in ("train", "evaluate"):
+    """Work that MLflow keeps a run of; run.json says which."""
+    if name in RECORDED:
         from pipelines.registry import Registry
 
-        registry = Registry(opened.workspace, opened.settings)
-        registry.record_training() if name == "train" else registry.record_evaluation()
+        link = Registry(opened.workspace, opened.settings).record(name)
+        place = opened.workspace.stage(name) / RUN_FILE
+        write_json(
+            place, {**read_json(place), "mlflow_run": link.run_id, "mlflow_page": mlflow_address(opened) + link.path}
+        )
+
+
+def mlflow_address(opened: Opened) -> str:
+    """Where MLflow's pages are to be seen: the server of the settings, else that of `groundwork up`."""
+    servers = opened.settings.servers
+    return opened.settings.runtime.mlflow_uri or f"http://{servers.host}:{servers.mlflow_port}"
 
 
 def run(choices: Choices) -> Summary:

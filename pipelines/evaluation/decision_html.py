@@ -1,36 +1,41 @@
-"""A decision as a page: the verdict, and each rule with what was seen and what was asked."""
+"""The gate's decision as one small page."""
 
 from pathlib import Path
 
-from jinja2 import Environment
-
-from pipelines.artifacts import write_text
-from pipelines.contracts import Decision
+from pipelines.contracts import Decision, Rule
+from pipelines.evaluation.pages import write_page
 from pipelines.evaluation.policy import GatePolicy
+from pipelines.evaluation.report_html import Said
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Gate: {{ decision.verdict }}</title>
-<style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #8886; }
-.PASS { color: #1a7f37; } .FAIL { color: #c62828; } .INCONCLUSIVE { color: #9a6700; }
-</style>
-<h1 class="{{ decision.verdict }}">{{ decision.verdict }}</h1>
-<p>{{ decision.why }}</p>
-<p>{{ decision.candidate }} against {{ decision.against }}, alpha {{ policy.alpha }}.</p>
-<table><tr><th>Rule<th>Metric<th>Observed<th>Bound<th>Required<th>n<th>Verdict<th>Why</tr>
-{% for rule in decision.rules %}<tr><td>{{ rule.rule }}<td>{{ rule.metric }}<td>{{ shown(rule.observed) }}<td>{{ shown(rule.bound) }}
-<td>{{ shown(rule.required) }}<td>{{ rule.n }}<td class="{{ rule.verdict }}">{{ rule.verdict }}<td>{{ rule.why }}</tr>
-{% endfor %}</table></html>
-"""
+TONE = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "unsure"}
 
 
 def page(decision: Decision, policy: GatePolicy, place: Path) -> None:
-    """Write the page, whole or not at all."""
-    template = Environment(autoescape=True).from_string(PAGE)
-    write_text(place, template.render(decision=decision, policy=policy, shown=_shown))
+    """Write the page of a decision."""
+    write_page(
+        "decision.html.j2", place, decision=decision, policy=policy, verdict=verdict(decision), tone=TONE, asked=asked
+    )
 
 
-def _shown(value: float | None) -> str:
-    return "no data" if value is None else f"{value:.3f}"
+def verdict(decision: Decision) -> Said:
+    """The verdict in a sentence."""
+    if decision.nothing_to_decide:
+        return Said("unsure", "=", f"{decision.verdict}: nothing to decide", decision.why)
+    said = {
+        "PASS": Said("good", "✓", "PASS: every rule holds", "The release may go to a reviewer."),
+        "FAIL": Said("bad", "✕", "FAIL: a rule is broken", "The release is kept as rejected and cannot be approved."),
+        "INCONCLUSIVE": Said(
+            "unsure", "?", "INCONCLUSIVE: the data do not settle every rule", "A reviewer may approve it, knowing that."
+        ),
+    }
+    return said[decision.verdict]
+
+
+def asked(rule: Rule, policy: GatePolicy) -> str:
+    """What a rule asks, in words."""
+    if rule.rule == "primary":
+        return f"better by more than {100 * rule.required:g} points"
+    if rule.rule == "guard":
+        return f"not worse by {-100 * rule.required:g} points"
+    limit = next(limit for limit in policy.limits if limit.metric == rule.metric)
+    return f"{'at most' if limit.at_most is not None else 'at least'} {rule.required:g}"

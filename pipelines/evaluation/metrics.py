@@ -15,7 +15,8 @@ Metric (higher is better unless it says "rate"):
     guardrail_changed    all questions: 1 when a guardrail changed what the model said
 
 Exact match and F1 follow SQuAD (Rajpurkar et al. 2016); its normalisation deletes all punctuation, which
-makes "1.5" equal "15", so here a decimal point stays and other punctuation parts words.
+makes "1.5" equal "15", so here a decimal point stays and other punctuation parts words; a number in words
+("two hours") equals the figure.
 What does not apply to a question has no row; what could not be measured has a row without a value.
 """
 
@@ -26,7 +27,7 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.contracts import Answer, Item, Question
 from pipelines.evaluation.suites import Suite
-from pipelines.guardrails.grounding import support
+from pipelines.guardrails.grounding import NUMBERS, support
 
 CORRECT_F1 = 0.5
 """Token F1 from which an answer counts as correct."""
@@ -37,11 +38,11 @@ _APOSTROPHE = re.compile("['\u2019]")
 
 
 def normalised(text: str) -> list[str]:
-    """Words of an answer: lower case, no punctuation, no articles."""
+    """Words of an answer: lower case, no punctuation, no articles, numbers in figures."""
     lower = _THOUSANDS.sub("", unicodedata.normalize("NFKC", text).casefold())
     parted = _POINT.sub("\0", _APOSTROPHE.sub("", lower))
-    bare = "".join(" " if unicodedata.category(c).startswith("P") else c for c in parted).replace("\0", ".")
-    return _ARTICLES.sub(" ", bare).split()
+    bare = "".join(" " if c == "`" or unicodedata.category(c).startswith("P") else c for c in parted).replace("\0", ".")
+    return [NUMBERS.get(word, word) for word in _ARTICLES.sub(" ", bare).split()]
 
 
 def exact_match(said: str, accepted: Sequence[str]) -> float:

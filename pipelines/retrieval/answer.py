@@ -125,7 +125,7 @@ class AnswerSystem:
 
     def _orders(self, text: str) -> bool:
         """Whether a passage gives orders to the model and is therefore not shown."""
-        return self.guardrails.injection and screen(text) is not None
+        return self.guardrails.injection and screen(text, "passage") is not None
 
     def _generate(self, batch: Sequence[_Asked]) -> list[Answer]:
         conversations: list[tuple[Message, ...]] = [self.prompt.messages(one.passages, one.question) for one in batch]

@@ -112,7 +112,7 @@ def restore(state: Path, folder: Path) -> None:
         rows = pq.read_table(folder / VECTORS)
     except (OSError, ValueError) as exc:  # pyarrow's errors are ValueErrors or OSErrors
         raise IndexMismatchError(
-            f"{folder} does not hold a whole index ({exc}); run `groundwork stage embed --force`, or `dvc pull`."
+            f"{folder} does not hold a whole index ({exc}); remove it and run `groundwork stage embed`, or `dvc pull`."
         ) from exc
     write(state, pointer, rows)
 
