@@ -11,7 +11,7 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from pipelines import verbs
 from pipelines.artifacts import read_json
-from pipelines.console import progress, say
+from pipelines.console import progress, say, settle_vendors
 from pipelines.errors import UserError
 from pipelines.runner import Outcome
 from pipelines.verbs import Summary
@@ -35,6 +35,7 @@ def worth_another_try(task: Any, run: Any, state: Any) -> bool:
 )
 def bring_up(name: str, choices: Choices) -> Outcome:
     """Bring a stage up to date; leave a table of what it did."""
+    settle_vendors()  # a platform's worker does not come through the command
     opened = open_workspace(choices)
     with progress(name) as report:
         outcome = verbs.bring_up(name, opened, report)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.console import emit, emit_lines, fail, hush_vendors, progress, say
+from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _decided(done: dict[str, object], as_json: bool) -> None:
 
 def main() -> None:
     """Run the command; what the caller can mend ends in a message and exit code 2."""
-    hush_vendors()
+    settle_vendors()
     try:
         app()
     except GroundworkError as error:

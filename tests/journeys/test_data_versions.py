@@ -156,7 +156,6 @@ def test_a_folder_of_documents_is_put_under_dvc(lived_in: Repository, tmp_path: 
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "note.md").write_text("# Parking\n\nThe car park closes at 20:30 on weekdays.\n")
-    lived_in.commit("before adding")
     said = lived_in.groundwork("data", "add", str(folder))
     assert "sources/notes" in said
     assert (lived_in.root / "sources" / "notes.dvc").exists()
