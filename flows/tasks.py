@@ -6,7 +6,7 @@ caller must mend something (UserError), so those fail at once.
 
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from pipelines import verbs
@@ -39,7 +39,9 @@ def bring_up(name: str, choices: Choices) -> Outcome:
     opened = open_workspace(choices)
     with progress(name) as report:
         outcome = verbs.bring_up(name, opened, report)
-    say(f"{name}: {f'done in {outcome.seconds:.1f} s' if outcome.ran else 'nothing to do'}")
+    told = f"{name}: {f'done in {outcome.seconds:.1f} s' if outcome.ran else 'nothing to do'}"
+    say(told)
+    get_run_logger().info(told)  # the page of a run shows logs, the terminal's messages stay there
     _leave_artifacts(outcome)
     return outcome
 
