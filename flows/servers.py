@@ -70,7 +70,8 @@ def serve_all(opened: Opened) -> None:
     need_free_port(servers.host, servers.mlflow_port, "MLflow")
     place = opened.workspace.state / "servers.json"
     running: list[tuple[Service, subprocess.Popen[bytes]]] = []
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for service in services(opened):
             say(f"up: starting {service.name}")

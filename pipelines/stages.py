@@ -189,7 +189,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.training.processes",
                 "pipelines.training.train",
             ),
-            libraries=("torch", "transformers", "peft", "accelerate", "bitsandbytes"),
+            libraries=("torch", "transformers", "peft", "accelerate", "bitsandbytes", "datasets"),
         ),
         Stage(
             name="evaluate",

@@ -277,4 +277,6 @@ def _explained(folder: Path) -> Iterator[None]:
 
 def _lancedb(part: str = "") -> Any:
     """LanceDB takes seconds to import: only when it is used."""
-    return importlib.import_module(f"lancedb.{part}" if part else "lancedb")
+    import lancedb
+
+    return importlib.import_module(f"lancedb.{part}") if part else lancedb

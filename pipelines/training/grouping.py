@@ -7,6 +7,7 @@ Limits: one group a row (attention grows with the square of a row, so short rows
 cheaper than long packed ones); an example longer than `max_tokens` is left out and counted.
 """
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CHECKED_AT_ONCE = 256
 """Texts given to the tokenizer in one call."""
+SHARED_OUT_FROM = 50_000
+"""Texts from which starting a process a core pays."""
 
 
 @dataclass(frozen=True)
@@ -221,11 +224,18 @@ def shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
 
 
 def _ids(texts: Sequence[str], tokenizer: Any) -> list[tuple[int, ...]]:
-    found: list[tuple[int, ...]] = []
-    for start in range(0, len(texts), CHECKED_AT_ONCE):
-        part = list(texts[start : start + CHECKED_AT_ONCE])
-        found += [tuple(ids) for ids in tokenizer(part, add_special_tokens=False)["input_ids"]]
-    return found
+    """Token ids of texts; many texts are shared out over the cores."""
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+
+    def encoded(batch: dict[str, list[str]]) -> dict[str, Any]:
+        return {"ids": tokenizer(batch["text"], add_special_tokens=False)["input_ids"]}
+
+    cores = len(os.sched_getaffinity(0)) if len(texts) >= SHARED_OUT_FROM else None
+    rows = Dataset.from_dict({"text": list(texts)})
+    made = rows.map(encoded, batched=True, batch_size=CHECKED_AT_ONCE, num_proc=cores, remove_columns="text")
+    return [tuple(ids) for ids in made["ids"]]
 
 
 def _ends_of_turn(tokenizer: Any) -> frozenset[int]:
