@@ -143,7 +143,8 @@ def gate(candidate: Path, champion: Path, policy: Path) -> dict[str, Any]:
     """The decision on two item tables."""
     from pipelines.evaluation.gate import decide_tables
 
-    decision: dict[str, Any] = decide_tables(candidate, champion, policy).model_dump(mode="json")
+    targets = open_workspace(Choices()).settings.policies.targets
+    decision: dict[str, Any] = decide_tables(candidate, champion, policy, targets).model_dump(mode="json")
     return decision
 
 

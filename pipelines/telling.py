@@ -15,6 +15,10 @@ FIGURES = {
     "golden_prompt_pass": "golden prompts passed",
 }
 """Metrics that a run ends with, and what they are called at a terminal."""
+SYNTHETIC = (
+    "made from the documents by rules (synthetic), for want of a question file: figures compare systems, "
+    "and do not say how people's questions will fare"
+)
 NOTHING = "Nothing has been registered yet: `groundwork run` makes a release."
 
 
@@ -45,6 +49,8 @@ def told_figures(workspace: Path) -> list[str]:
     success = {"candidate": _interval({**attacks, "value": attacks["rate"]})}
     last = [success.get(role, "") for role in roles]
     lines.append(f"  {'attacks that succeeded':<32}" + "".join(f"{each:<22}" for each in last))
+    if report["suite"]["synthetic"]:
+        lines.append(f"Questions: {SYNTHETIC}")
     return [line.rstrip() for line in lines]
 
 
@@ -83,7 +89,7 @@ def told_hits(line: dict[str, Any]) -> str:
 def told_decision(decision: dict[str, Any]) -> str:
     """A verdict, rule by rule."""
     lines = [f"{decision['verdict']}: {decision['why']}"]
-    lines += [f"  {rule['verdict']:<12} {rule['rule']} {rule['metric']}: {rule['why']}" for rule in decision["rules"]]
+    lines += [f"  {rule['verdict']:<12} {rule['rule']:<8} {rule['why']}" for rule in decision["rules"]]
     return "\n".join(lines)
 
 

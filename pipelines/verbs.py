@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines import runner
 from pipelines.artifacts import RUN_FILE, Digests, Workspace, read_json, write_json
@@ -17,9 +17,6 @@ from pipelines.runner import Outcome
 from pipelines.stages import STAGES, Champion, stage_named
 from pipelines.store import Store, open_store
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
-
-if TYPE_CHECKING:
-    pass
 
 Report = Callable[[int, int, str], None]
 RECORDED = ("train", "evaluate", "redteam")

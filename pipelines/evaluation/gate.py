@@ -100,10 +100,13 @@ def _why(rules: Sequence[Rule], verdict: Verdict, *, same: bool) -> str:
 # --- doors -----------------------------------------------------------------------------------
 
 
-def decide_tables(candidate: Path, champion: Path, policy: Path) -> Decision:
-    """`groundwork gate`: two item tables (Parquet or JSON Lines) and a policy file -> the decision."""
+def decide_tables(candidate: Path, champion: Path, policy: Path, targets: Path | None = None) -> Decision:
+    """`groundwork gate`: two item tables (Parquet or JSON Lines) and a policy file -> the decision.
+
+    `targets`: the file that holds the numbers of limits that say `target`.
+    """
     files = {"candidate": candidate, "champion": champion, "policy": policy}
-    loaded = load_policy(policy)
+    loaded = load_policy(policy, load_targets(targets) if targets else None)
     items, reference = read_items(candidate), read_items(champion)
     evidence = {name: sha256_file(path) for name, path in files.items()}
     return decide(items, reference, loaded, names=(candidate.name, champion.name), evidence=evidence)

@@ -16,10 +16,10 @@ UNITS = (
     "days?|weeks?|months?|years?|hours?|minutes?|seconds?|per cent|percent|%|km|cm|mm|metres?|meters?|miles?|kg|"
     "litres?|ml|mg/l|volts?|V|people|employees|members|times|points|pages|steps|copies|GB|MB|kB"
 )
-DATE = rf"(?:\d{{1,2}} (?:{MONTHS})(?: \d{{4}})?|(?:{MONTHS}) \d{{1,2}}(?:, \d{{4}})?|(?:{MONTHS}) \d{{4}})"
+DATE = rf"(?:\d{{1,2}} (?:{MONTHS})(?: \d{{4}})?|(?:{MONTHS}) \d{{4}}\b|(?:{MONTHS}) \d{{1,2}}\b(?:, \d{{4}})?)"
 NUMBER = r"\d+(?:[.,]\d+)*"
 VALUES: tuple[tuple[str, str], ...] = (
-    ("How much", rf"[£$€] ?{NUMBER}(?: (?:million|billion))?"),
+    ("How much", rf"[£$€] ?{NUMBER}(?: (?:million|billion)|(?:m|bn|k)\b)?"),
     ("When", rf"(?:(?:on|by|before|after|since|from|until|in) )?(?:{DATE}|(?:1[5-9]|20)\d{{2}}\b)"),
     ("How often", rf"every (?:{NUMBER} |two |three |four |six |twelve )?(?:days?|weeks?|months?|years?|hours?)"),
     (

@@ -32,8 +32,14 @@ def _sentence(text: str) -> list[Made]:
             "What completes this: the tip of the probe rests in clean water ____?",
             "for 30 minutes",
         ),
+        (
+            "The first settlement in the area was established in October 1803 under a colonel.",
+            "What completes this: The first settlement in the area was established ____ under a colonel?",
+            "in October 1803",  # not "in October 18"
+        ),
+        ("The annual fee is £30m for both.", "What completes this: The annual fee is ____ for both?", "£30m"),
     ],
-    ids=["frequency", "date", "length of time", "money", "subject", "a gap where nothing else fits"],
+    ids=["frequency", "date", "length of time", "money", "subject", "a gap", "month and year", "millions"],
 )
 def test_a_sentence_becomes_a_question(sentence: str, question: str, answer: str) -> None:
     made = _sentence(sentence)
