@@ -39,9 +39,8 @@ def bring_up(name: str, choices: Choices) -> Outcome:
     opened = open_workspace(choices)
     with progress(name) as report:
         outcome = verbs.bring_up(name, opened, report)
-    told = f"{name}: {f'done in {outcome.seconds:.1f} s' if outcome.ran else 'nothing to do'}"
-    say(told)
-    get_run_logger().info(told)  # the page of a run shows logs, the terminal's messages stay there
+    say(outcome.told)
+    get_run_logger().info(outcome.told)  # the page of a run shows logs, the terminal's messages stay there
     _leave_artifacts(outcome)
     return outcome
 

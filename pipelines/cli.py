@@ -76,7 +76,7 @@ def stage(
 
     with progress(name) as report:
         outcome = verbs.run_one(name, at(workspace, config, profile), report)
-    say(f"{name}: {f'done in {outcome.seconds:.1f} s' if outcome.ran else 'nothing to do'}")
+    say(outcome.told)
     if as_json:
         emit({"stage": name, "ran": outcome.ran, "key": outcome.key, "seconds": round(outcome.seconds, 2)})
 

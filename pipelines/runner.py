@@ -59,6 +59,11 @@ class Outcome:
     seconds: float
     folder: Path
 
+    @property
+    def told(self) -> str:
+        """In a line."""
+        return f"{self.stage}: {f'done in {self.seconds:.1f} s' if self.ran else 'nothing to do'}"
+
 
 def is_current(
     name: str, settings: Settings, workspace: Workspace, digests: Digests, champion: Champion | None = None

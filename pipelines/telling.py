@@ -1,9 +1,9 @@
 """Results in words, for people at a terminal."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from pipelines.artifacts import read_json
 from pipelines.verbs import Summary
 
 FIGURES = {
@@ -39,8 +39,8 @@ def told(summary: Summary) -> str:
 
 def told_figures(workspace: Path) -> list[str]:
     """The evaluation's headline figures and the red team's rate, systems side by side, with their intervals."""
-    report = json.loads((workspace / "evaluate" / "report.json").read_text(encoding="utf-8"))
-    attacks = json.loads((workspace / "redteam" / "redteam.json").read_text(encoding="utf-8"))["attack_success"]
+    report = read_json(workspace / "evaluate" / "report.json")
+    attacks = read_json(workspace / "redteam" / "redteam.json")["attack_success"]
     rows = {(m["system"], m["metric"]): m for m in report["measurements"] if m["slice"] == "all"}
     roles = [role for role in ("base", "candidate", "champion") if role in report["systems"]]
     lines = [" " * 34 + "".join(f"{role:<22}" for role in roles)]

@@ -98,7 +98,7 @@ def opener(job: StageJob) -> Opener:
         from pipelines.retrieval.search import Searcher
 
         settings, threads = job.settings, job.settings.runtime.threads
-        candidate = describe({name: path for name, path in job.inputs.items() if name != "champion"}, settings)[1]
+        _, candidate = describe(job.inputs, settings)  # this stage is given no champion
         prompt = load_prompt(candidate.prompt)
         secretive = prompt.model_copy(update={"system": prompt.system + CONFIDENTIAL.format(canary=canary)})
         searcher = Searcher(settings, job.state, candidate.index)

@@ -113,6 +113,7 @@ def build(source: Source, prompt: PromptTemplate, settings: Settings, encode: En
     )
     usable = _usable(questions, source.chunks, settings)
     beside = [replace(one, joins=True) for one in _usable(source.made, source.chunks, settings)]
+    origins = {question.id: source.origin for question in questions}
     examples: dict[Split, list[Example]] = {}
     shown: dict[Split, set[Split]] = {"train": {"train"}, "validation": {"train", "validation"}}
     for split, visible in shown.items():
@@ -120,7 +121,6 @@ def build(source: Source, prompt: PromptTemplate, settings: Settings, encode: En
         asked = [one for one in offered if splits[str(one.question.document)] == split]
         allowed = np.array([splits[chunk.uri] in visible for chunk in source.chunks], dtype=np.bool_)
         corpus = Corpus(source.chunks, source.vectors, allowed)
-        origins = {question.id: source.origin for question in questions}
         examples[split] = _examples(asked, corpus, split, prompt, settings, encode, origins)
     if not examples["train"]:
         raise DatasetError(

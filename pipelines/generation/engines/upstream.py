@@ -29,12 +29,13 @@ class UpstreamEngine:
         if generation.base_url is None or generation.upstream_model is None:
             raise SettingsError("Engine `openai` needs generation.base_url and generation.upstream_model.")
         key = secret("ENGINE")
+        self._key = key.get_secret_value() if key else None
         self.name = f"openai, {generation.upstream_model} at {generation.base_url}"
         self.model = generation.upstream_model
         self.concurrency = generation.batch_size
         self._client = OpenAI(
             base_url=generation.base_url,
-            api_key=key.get_secret_value() if key else "none",
+            api_key=self._key or "none",
             timeout=TIMEOUT_S,
             max_retries=RETRIES,
         )
@@ -81,4 +82,4 @@ class UpstreamEngine:
 
     def _without_key(self, text: str) -> str:
         """Some servers repeat what they were sent."""
-        return text.replace(self._client.api_key, "***")
+        return text.replace(self._key, "***") if self._key else text
