@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.documents.sources.locations import absolute
 from pipelines.workspaces import Choices
 
 
@@ -16,7 +17,11 @@ class Where(BaseModel):
     workspace: Path | None = Field(None, description="Folder of stage outputs and state. Empty: data/.")
     profile: Literal["local", "gpu", "cluster"] = Field("local", description="Settings for the machine it runs on.")
     config: Path | None = Field(None, description="A YAML file laid over the profile.")
-    sources: tuple[Path, ...] = Field((), description="Folders of documents. Empty: those of the settings.")
+    sources: tuple[str, ...] = Field(
+        (),
+        description="Folders, files, globs, archives, https://, s3:// or git+https:// addresses. "
+        "Empty: those of the settings.",
+    )
     questions: Path | None = Field(None, description="Question file (JSON Lines). Empty: that of the settings.")
 
     def choices(self) -> Choices:
@@ -29,7 +34,7 @@ def where(choices: Choices) -> Where:
     values = {
         "workspace": choices.workspace and choices.workspace.absolute(),
         "config": choices.config and choices.config.absolute(),
-        "sources": tuple(source.absolute() for source in choices.sources),
+        "sources": tuple(absolute(source) for source in choices.sources),
         "questions": choices.questions and choices.questions.absolute(),
     }
     return Where(**values, **({"profile": choices.profile} if choices.profile else {}))

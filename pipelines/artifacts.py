@@ -280,6 +280,14 @@ def restore_swapped(place: Path) -> None:
         old.replace(place)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Bytes in the object store."""
+
+    digest: str
+    size_bytes: int
+
+
 class ObjectStore:
     """Content-addressed files and folders: `sha256/ab/abcdef...`, written once, read for ever.
 
@@ -314,6 +322,37 @@ class ObjectStore:
                     raise StageError(f"{path} changed while it was copied to the object store; run again.")
                 temporary.chmod(0o444)
         return digest
+
+    def put_stream(self, pieces: Iterable[bytes]) -> "Stored":
+        """Store bytes as they come; whatever `pieces` raises leaves nothing behind."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.root, prefix=".incoming.")
+        incoming, digest, size = Path(name), hashlib.sha256(), 0
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                for piece in pieces:
+                    digest.update(piece)
+                    size += len(piece)
+                    stream.write(piece)
+            self._adopt(incoming, digest.hexdigest())
+        finally:
+            incoming.unlink(missing_ok=True)
+        return Stored(digest.hexdigest(), size)
+
+    def adopt(self, path: Path) -> str:
+        """Move a file of the same file system into the store; give its digest."""
+        digest = sha256_file(path)
+        self._adopt(path, digest)
+        return digest
+
+    def _adopt(self, path: Path, digest: str) -> None:
+        place = self.path(digest)
+        if place.exists():
+            path.unlink()
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o444)
+            path.replace(place)
 
     def put(self, path: Path) -> str:
         """Store a file or a folder; give the digest that `get` takes. A folder's digest is its listing's."""

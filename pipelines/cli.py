@@ -33,6 +33,7 @@ app.add_typer(release, name="release")
 STOPPED = 130
 """Exit code after Ctrl-C."""
 
+SOURCES = "Folder, file, glob, archive, https://, s3:// or git+https:// address; may be repeated."
 Workspace = Annotated[Path | None, typer.Option(help="Folder of stage outputs and state (default: data/).")]
 Config = Annotated[Path | None, typer.Option(help="Settings laid over the profile and the defaults.")]
 Profile = Annotated[str | None, typer.Option(help="local, gpu or cluster.")]
@@ -55,7 +56,7 @@ def run(
     workspace: Workspace = None,
     config: Config = None,
     profile: Profile = None,
-    sources: Annotated[list[Path] | None, typer.Option(help="Folder of documents; may be repeated.")] = None,
+    sources: Annotated[list[str] | None, typer.Option(help=SOURCES)] = None,
     qa: Annotated[Path | None, typer.Option(help="Question file (JSON Lines).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -113,8 +114,8 @@ def search(
 
 
 @app.command()
-def parse(paths: list[Path], as_json: AsJson = False) -> None:
-    """Parse files or folders: one JSON line a file, quarantined ones with their reason."""
+def parse(paths: list[str], as_json: AsJson = False) -> None:
+    """Parse files, folders, globs or archives: one JSON line a file, quarantined ones with their reason."""
     from pipelines import doors
 
     emit_lines(doors.parse(paths))
@@ -122,7 +123,7 @@ def parse(paths: list[Path], as_json: AsJson = False) -> None:
 
 @index.command("build")
 def index_build(
-    sources: Annotated[list[Path], typer.Option(help="Folder of documents; may be repeated.")],
+    sources: Annotated[list[str], typer.Option(help=SOURCES)],
     workspace: Workspace = None,
     config: Config = None,
     as_json: AsJson = False,

@@ -83,13 +83,24 @@ def _name_source(place: Path) -> None:
     lines = DEFAULTS.read_text(encoding="utf-8").splitlines(keepends=True)
     for number, line in enumerate(lines):
         if line.strip().startswith("sources: ["):
-            head, _, rest = line.partition("[")
-            listed, _, tail = rest.partition("]")
-            names = [name.strip() for name in listed.split(",") if name.strip()]
-            if str(place) not in names:
-                lines[number] = f"{head}[{', '.join([*names, str(place)])}]{tail}"
+            lines[number] = _with_source(line, str(place))
             write_text(DEFAULTS, "".join(lines))
             return
+    raise DataVersionError(f"{DEFAULTS}: no line `sources: [...]` to add {place} to; add it by hand.")
+
+
+def _with_source(line: str, place: str) -> str:
+    """A line `sources: [...]  # comment` with a source more; globs in it may hold brackets of their own."""
+    start = line.index("[")
+    for end in (position for position, character in enumerate(line, 1) if character == "]"):
+        try:
+            names = yaml.safe_load(line[start:end])
+        except yaml.YAMLError:
+            continue
+        if place in names:
+            return line
+        added = yaml.safe_dump([place], default_flow_style=True, width=10_000).strip()[1:-1]
+        return f"{line[: end - 1].rstrip()}{', ' if names else ''}{added}]{line[end:]}"
     raise DataVersionError(f"{DEFAULTS}: no line `sources: [...]` to add {place} to; add it by hand.")
 
 

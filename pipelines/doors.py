@@ -131,7 +131,7 @@ def build_index(choices: Choices) -> dict[str, Any]:
     }
 
 
-def parse(paths: list[Path]) -> Iterator[dict[str, Any]]:
+def parse(paths: list[str]) -> Iterator[dict[str, Any]]:
     """A line a file."""
     from pipelines.documents.parse import parse_paths
 

@@ -143,7 +143,7 @@ def _bring_up_to_date(
 
 def _inputs(stage: Stage, settings: Settings, workspace: Workspace, champion: Champion | None) -> Mapping[str, Path]:
     inputs = {upstream: workspace.stage(upstream) for upstream in stage.reads}
-    for name, paths in external_files(stage, settings).items():
+    for name, paths in external_files(stage, settings, workspace.state).items():
         if paths:
             inputs[name.rsplit(".", 1)[-1]] = paths[0]
     if stage.champion and champion is not None:

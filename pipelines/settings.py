@@ -12,10 +12,10 @@ import os
 import types
 import typing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from pipelines.errors import SettingsError
 
@@ -31,6 +31,19 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+class Archives(Model):
+    """What opening one archive may cost, archives inside it included: in the key of stage `ingest`."""
+
+    total_bytes: int = Field(gt=0)
+    """Unpacked; an archive that passes this, or one of the next two, goes to quarantine as a whole."""
+    members: int = Field(gt=0)
+    ratio: float = Field(gt=1)
+    """Unpacked bytes for each packed one, above 16 MiB."""
+    depth: int = Field(ge=1)
+    """1: archives in archives stay closed."""
+    timeout_s: float = Field(gt=0)
+
+
 class Documents(Model):
     """Stage `ingest`."""
 
@@ -42,6 +55,7 @@ class Documents(Model):
     """Address space of a parser process above what it starts with."""
     near_duplicate_threshold: float = Field(gt=0, le=1)
     """Jaccard similarity of word 5-grams from which two documents count as the same text."""
+    archives: Archives
 
 
 class Chunking(Model):
@@ -167,10 +181,15 @@ class RedTeam(Model):
     confidence: float = Field(gt=0.5, lt=1)
 
 
+def _text(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 class Files(Model):
     """What the pipeline reads from outside its workspace."""
 
-    sources: tuple[Path, ...]
+    sources: tuple[Annotated[str, BeforeValidator(_text)], ...]
+    """Folders, files, globs, archives, addresses: documents/sources/locations.py."""
     questions: Path | None
     golden_prompts: Path | None
     attacks: Path

@@ -21,10 +21,13 @@ from pipelines.artifacts import (
     sha256_of,
 )
 from pipelines.contracts import SCHEMA_VERSION
+from pipelines.documents import sources
 from pipelines.errors import SettingsError, SourceError
 from pipelines.settings import ROOT, Settings, resolve
 
 Report = Callable[[int, int, str], None]
+SOURCES = "files.sources"
+"""The setting that names more than files and folders (documents/sources/)."""
 
 
 def silent(done: int, total: int, what: str) -> None:
@@ -104,7 +107,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="ingest",
             body="pipelines.documents.ingest:run",
-            files=("files.sources",),
+            files=(SOURCES,),
             settings=("documents",),
             modules=(
                 "pipelines.documents.ingest",
@@ -264,13 +267,19 @@ def parameters(stage: Stage, settings: Settings) -> dict[str, Any]:
     return {name: _without_paths(_setting(settings, name)) for name in stage.settings}
 
 
-def external_files(stage: Stage, settings: Settings) -> dict[str, tuple[Path, ...]]:
-    """Files and folders that a stage reads from outside the workspace, by the last part of their setting."""
+def external_files(stage: Stage, settings: Settings, state: Path) -> dict[str, tuple[Path, ...]]:
+    """Files and folders that a stage reads from outside the workspace, by their setting.
+
+    What is fetched lies in `state`, or will. Raises SourceError for a source that is not there.
+    """
     found: dict[str, tuple[Path, ...]] = {}
     for name in stage.files:
         value = _setting(settings, name)
-        paths = () if value is None else value if isinstance(value, tuple) else (value,)
-        found[name] = tuple(resolve(path) for path in paths)
+        values = () if value is None else value if isinstance(value, tuple) else (value,)
+        if name == SOURCES:
+            found[name] = tuple(sources.place_of(sources.locate(each), state) for each in values)
+        else:
+            found[name] = tuple(resolve(path) for path in values)
     return found
 
 
@@ -281,8 +290,11 @@ def key_parts(
     inputs: dict[str, Any] = {}
     for upstream in stage.reads:
         inputs[upstream] = digests.tree(workspace.stage(upstream))
-    for name, paths in external_files(stage, settings).items():
-        inputs[name] = [_external_digest(name, path, digests) for path in paths]
+    for name, paths in external_files(stage, settings, workspace.state).items():
+        if name == SOURCES:
+            inputs[name] = [_source_digest(each, workspace.state, digests) for each in settings.files.sources]
+        else:
+            inputs[name] = [_external_digest(name, path, digests) for path in paths]
     if stage.champion:
         inputs["champion"] = champion.release if champion else None
     return {
@@ -297,7 +309,7 @@ def key_parts(
 
 def code_digest(modules: tuple[str, ...]) -> str:
     """Digest of the source text of modules (a package counts with all its modules)."""
-    return sha256_of("\n".join(f"{_source_digest(module)}  {module}" for module in sorted(modules)).encode())
+    return sha256_of("\n".join(f"{_module_digest(module)}  {module}" for module in sorted(modules)).encode())
 
 
 def source_files(module: str) -> list[Path]:
@@ -309,8 +321,15 @@ def source_files(module: str) -> list[Path]:
 
 
 @cache
-def _source_digest(module: str) -> str:
+def _module_digest(module: str) -> str:
     return sha256_of("".join(sha256_file(ROOT / path) for path in source_files(module)).encode())
+
+
+def _source_digest(named: str, state: Path, digests: Digests) -> str:
+    try:
+        return sources.digest(named, state, digests)
+    except OSError as exc:
+        raise SourceError(f"{exc.filename or named}: not readable: {exc.strerror} (setting `{SOURCES}`).") from exc
 
 
 def _external_digest(name: str, path: Path, digests: Digests) -> str:
@@ -348,13 +367,14 @@ def dvc_stages(settings: Settings, workspace: Path) -> dict[str, Any]:
 
 
 def _dvc_stage(stage: Stage, settings: Settings, workspace: Path) -> dict[str, Any]:
-    files = [path for paths in external_files(stage, settings).values() for path in paths]
+    state = ROOT / workspace / "state"
+    files = [path for paths in external_files(stage, settings, state).values() for path in paths]
     code = sorted({str(f) for module in stage.modules for f in source_files(module)})
     return {
         "cmd": f".venv/bin/groundwork stage {stage.name}",
         "deps": [
             *[str(workspace / upstream) for upstream in stage.reads],
-            *[str(path.relative_to(ROOT)) for path in files],
+            *[str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path) for path in files],
             *code,
         ],
         "params": [{"configs/groundwork.yaml": list(stage.settings)}],

@@ -206,12 +206,12 @@ def run_one(name: str, choices: Choices, report: Report) -> Outcome:
 def check_sources(opened: Opened) -> None:
     """Refuse missing files and folders before anything is started."""
     from pipelines.errors import SourceError
-    from pipelines.stages import external_files
+    from pipelines.stages import SOURCES, external_files
 
     for stage in STAGES.values():
-        for setting, paths in external_files(stage, opened.settings).items():
+        for setting, paths in external_files(stage, opened.settings, opened.workspace.state).items():
             for path in paths:
-                if not path.exists():
+                if setting != SOURCES and not path.exists():
                     raise SourceError(f"{path}: there is no such file or folder (setting `{setting}`).")
 
 

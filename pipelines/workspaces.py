@@ -5,6 +5,7 @@ a config overlay), so that later verbs need not repeat it; `state/settings.yaml`
 for people to read. The default workspace follows the committed configuration alone, as dvc.yaml does.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from pipelines import settings as configuration
 from pipelines.artifacts import Workspace, write_text
+from pipelines.documents.sources.locations import absolute
 from pipelines.errors import SettingsError, SourceError
 from pipelines.settings import ROOT, Settings
 
@@ -27,7 +29,7 @@ class Choices:
     workspace: Path | None = None
     config: Path | None = None
     profile: str | None = None
-    sources: tuple[Path, ...] = ()
+    sources: tuple[str | os.PathLike[str], ...] = ()
     questions: Path | None = None
 
 
@@ -78,10 +80,7 @@ def _files(choices: Choices) -> dict[str, Any]:
     """`--sources` and `--qa` as settings: foreign sources come without the sample's questions and prompts."""
     files: dict[str, Any] = {}
     if choices.sources:
-        for folder in choices.sources:
-            if not folder.exists():
-                raise SourceError(f"{folder}: there is no such folder (--sources).")
-        files["sources"] = [str(folder.absolute()) for folder in choices.sources]
+        files["sources"] = [absolute(each) for each in choices.sources]
         files["questions"] = None
         files["golden_prompts"] = None
     if choices.questions is not None:

@@ -45,7 +45,7 @@ def test_a_workspace_of_its_own_remembers_what_was_chosen(tmp_path: Path) -> Non
     remember(open_workspace(Choices(tmp_path / "w", config, sources=(documents,))))
     later = open_workspace(Choices(tmp_path / "w")).settings
     assert later.training.rank == 3
-    assert later.files.sources == (documents,)
+    assert later.files.sources == (str(documents),)
     assert later.files.questions is None  # the sample's questions do not fit foreign documents
 
 

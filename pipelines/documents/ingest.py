@@ -1,4 +1,4 @@
-"""Stage ingest: source folders -> documents.parquet, quarantine.parquet; each source's bytes into the object store.
+"""Stage ingest: sources -> documents.parquet, quarantine.parquet; each source's bytes into the object store.
 
 Invariants: rows are sorted by uri; a document whose uri, bytes and parsers are unchanged is taken over from
 the last output without being parsed, and the files are the same bytes either way; what an interrupted run
@@ -29,7 +29,6 @@ from pipelines.documents.sandbox import Result, Sandbox, Task
 from pipelines.documents.sources import Source, find_sources, refusal
 from pipelines.documents.tables import read_table, table_of, write_table
 from pipelines.errors import SourceError
-from pipelines.settings import resolve
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,12 +64,12 @@ class Known:
 def run(job: StageJob) -> None:
     """Read, parse, look for repeats and older versions, write.
 
-    Raises SourceError for a folder that cannot be read, or when nothing in it could be parsed.
+    Raises SourceError for a source that cannot be read, or when nothing in any could be parsed.
     """
-    folders = [resolve(path) for path in job.settings.files.sources]
-    sources = find_sources(folders)
-    parsers = parsers_digest()
+    named = job.settings.files.sources
     limits = job.settings.documents
+    sources = find_sources(named, job.state, limits, job.report)
+    parsers = parsers_digest()
     known = _known(job, {"parsers": parsers, "limits": limits.model_dump()})
     taken, fresh, quarantined = [], [], []
     for outcome in _outcomes(job, sources, known):
@@ -81,7 +80,7 @@ def run(job: StageJob) -> None:
         else:
             quarantined.append(outcome)
     if not taken and not fresh:
-        raise SourceError(_nothing_parsed(folders, quarantined))
+        raise SourceError(_nothing_parsed(named, quarantined))
     table = _assembled(known.table, taken, fresh)
     table, signatures = _judged(table, known.signatures, limits.near_duplicate_threshold)
     _write(job.output, table, signatures, quarantined)
@@ -228,8 +227,8 @@ def _row(source: Source, digest: str, result: Result) -> Document | Quarantined:
     )
 
 
-def _nothing_parsed(folders: Sequence[Path], quarantined: Sequence[Quarantined]) -> str:
-    where = ", ".join(str(folder) for folder in folders)
+def _nothing_parsed(named: Sequence[str], quarantined: Sequence[Quarantined]) -> str:
+    where = ", ".join(named)
     if not quarantined:
         return f"{where}: there is no file in it to ingest (hidden files do not count)."
     first = quarantined[0]

@@ -75,7 +75,7 @@ _REFUSED = (
     (b"{\\rtf", "RTF has no parser; save it as .docx"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
-    (b"\x1f\x8b", "a gzip archive: unpack it into the folder"),
+    (b"\x1f\x8b", "a gzip archive that is not named like one: rename it to .gz or .tar.gz"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it into the folder"),
     (b"Rar!", "a RAR archive: unpack it into the folder"),
     (b"SQLite format 3\x00", "a SQLite database"),
@@ -129,7 +129,7 @@ def _zip_format(data: bytes) -> Format:
     if "mimetype" in members:
         kind = data[30:200].split(b"mimetype", 1)[-1][:60].split(b"PK", 1)[0]
         raise DocumentError(f"no parser for {kind.decode('ascii', 'replace').strip() or 'this container'}")
-    raise DocumentError("a zip archive: unpack it into the folder")
+    raise DocumentError("a zip archive that is not named like one: rename it to .zip")
 
 
 def _old_office(data: bytes) -> str:
