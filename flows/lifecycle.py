@@ -9,15 +9,18 @@ from dataclasses import replace
 from prefect import flow
 
 from flows.parameters import Where, where
-from flows.tasks import bring_up, register
+from flows.tasks import bring_up, refresh_sources, register
 from pipelines.verbs import Summary
 from pipelines.workspaces import Choices, open_workspace, remember
 
 
 @flow(name="ingest", flow_run_name="ingest", validate_parameters=True)
 def ingest(at: Where | None = None) -> tuple[str, ...]:
-    """Documents -> chunks -> index."""
-    return _bring_up(("ingest", "chunk", "embed"), _remembered(at))
+    """Sources -> documents -> chunks -> index."""
+    choices = _remembered(at)
+    if (at or Where()).refresh:
+        refresh_sources(choices)
+    return _bring_up(("ingest", "chunk", "embed"), choices)
 
 
 @flow(name="train", flow_run_name="train", validate_parameters=True)

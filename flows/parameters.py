@@ -1,7 +1,7 @@
 """What a flow is asked for: typed, so that the Prefect UI shows a form and refuses a bad value."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,7 @@ class Where(BaseModel):
         description="Folders, files, globs, archives, https://, s3:// or git+https:// addresses. "
         "Empty: those of the settings.",
     )
+    refresh: bool = Field(True, description="Fetch what has changed of remote sources before ingest.")
     questions: Path | None = Field(None, description="Question file (JSON Lines). Empty: that of the settings.")
 
     def choices(self) -> Choices:
@@ -30,8 +31,9 @@ class Where(BaseModel):
 
 
 def where(choices: Choices) -> Where:
-    """A form filled in by the CLI."""
-    values = {
+    """A form filled in by the CLI, which has refreshed the sources itself."""
+    values: dict[str, Any] = {
+        "refresh": False,
         "workspace": choices.workspace and choices.workspace.absolute(),
         "config": choices.config and choices.config.absolute(),
         "sources": tuple(absolute(source) for source in choices.sources),

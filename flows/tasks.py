@@ -4,6 +4,7 @@ A retry can help where the machine or the network failed (StageError, EngineErro
 caller must mend something (UserError), so those fail at once.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -43,6 +44,23 @@ def bring_up(name: str, choices: Choices) -> Outcome:
     get_run_logger().info(outcome.told)  # the page of a run shows logs, the terminal's messages stay there
     _leave_artifacts(outcome)
     return outcome
+
+
+def refresh_sources(choices: Choices) -> None:
+    """Fetch what has changed of remote sources, as a task of its own where there are any."""
+    opened = open_workspace(choices)
+    if verbs.remote_sources(opened):
+        refresh_remote(choices)
+
+
+@task(task_run_name="sources", persist_result=False)
+def refresh_remote(choices: Choices) -> None:
+    """Fetch what has changed; leave a table of what came of it. A request is tried again where it is made."""
+    done = verbs.refresh_sources(open_workspace(choices))
+    for each in done:
+        get_run_logger().info(each.told)
+    table = [{**asdict(each), "notes": str(each.notes)} for each in done]
+    create_table_artifact(key="sources", table=table, description="What was fetched of each remote source")
 
 
 @task(task_run_name="register", retries=2, retry_delay_seconds=[5, 20], retry_condition_fn=worth_another_try)

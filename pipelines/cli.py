@@ -25,8 +25,10 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Data under version control.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
+sources_app = typer.Typer(help="Where documents come from.")
 release = typer.Typer(help="One release.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(sources_app, name="sources")
 app.add_typer(index, name="index")
 app.add_typer(release, name="release")
 
@@ -41,6 +43,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, or JSON L
 By = Annotated[str, typer.Option(help="Who decides.")]
 Why = Annotated[str, typer.Option(help="The reason, kept with the decision.")]
 ReleaseId = Annotated[str | None, typer.Argument(help="Release id or its beginning; without it, the only pending one.")]
+Refresh = Annotated[bool, typer.Option(help="Fetch what has changed of remote sources first.")]
 Queries = Annotated[Path | None, typer.Option(help="JSON Lines of id and query.")]
 
 
@@ -58,13 +61,14 @@ def run(
     profile: Profile = None,
     sources: Annotated[list[str] | None, typer.Option(help=SOURCES)] = None,
     qa: Annotated[Path | None, typer.Option(help="Question file (JSON Lines).")] = None,
+    refresh: Refresh = True,
     as_json: AsJson = False,
 ) -> None:
     """Documents -> a release that waits for a reviewer: the whole lifecycle, as a Prefect flow."""
     from pipelines import telling, verbs
     from pipelines.workspaces import Choices
 
-    summary = verbs.run(Choices(workspace, config, profile, tuple(sources or ()), qa))
+    summary = verbs.run(Choices(workspace, config, profile, tuple(sources or ()), qa), refresh=refresh)
     emit(summary.plain()) if as_json else print(telling.told(summary))
 
 
@@ -126,13 +130,38 @@ def index_build(
     sources: Annotated[list[str], typer.Option(help=SOURCES)],
     workspace: Workspace = None,
     config: Config = None,
+    refresh: Refresh = True,
     as_json: AsJson = False,
 ) -> None:
-    """Ingest, chunk and embed a folder."""
+    """Ingest, chunk and embed documents."""
     from pipelines import doors
     from pipelines.workspaces import Choices
 
-    emit(doors.build_index(Choices(workspace, config, None, tuple(sources))))
+    emit(doors.build_index(Choices(workspace, config, None, tuple(sources)), refresh=refresh))
+
+
+@sources_app.callback(invoke_without_command=True)
+def sources_list(
+    ctx: typer.Context, workspace: Workspace = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """List where documents come from, and what is there of it."""
+    if ctx.invoked_subcommand is None:
+        from pipelines import doors, telling
+
+        listed = doors.sources(at(workspace, config))
+        emit({"sources": listed}) if as_json else print(telling.told_sources(listed))
+
+
+@sources_app.command("refresh")
+def sources_refresh(workspace: Workspace = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Fetch what has changed of web pages, buckets and repositories."""
+    from pipelines import doors
+
+    done = doors.refresh(at(workspace, config))
+    if as_json:
+        emit({"sources": done})
+    elif not done:
+        say("sources: none of them has to be fetched.")
 
 
 @app.command()

@@ -1,17 +1,18 @@
-"""The doors for programs: search, ask, parse, index build, gate, data. Lines in, lines out.
+"""The doors for programs: search, ask, parse, sources, index build, gate, data. Lines in, lines out.
 
 Rooms composed, nothing computed; each function is a verb of docs/doors.md.
 """
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import read_lines
 from pipelines.contracts import Answer, Contract, Hit, Release
 from pipelines.errors import DecisionError, QuestionFileError
-from pipelines.verbs import bring_up, database
+from pipelines.verbs import bring_up, database, refresh_sources
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
 
 if TYPE_CHECKING:
@@ -108,13 +109,15 @@ def _answer_line(name: str, answer: Answer, release: str, notice: str | None) ->
     }
 
 
-def build_index(choices: Choices) -> dict[str, Any]:
-    """Ingest, chunk and embed; what came of it and how long each took."""
+def build_index(choices: Choices, *, refresh: bool = True) -> dict[str, Any]:
+    """Ingest, chunk and embed; what came of it and how long each took. `refresh`: remote sources first."""
     from pipelines.console import progress
 
     opened = open_workspace(choices)
     remember(opened)
     seconds = {}
+    if refresh and (fetched := refresh_sources(opened)):
+        seconds["sources"] = round(sum(each.seconds for each in fetched), 3)
     for name in ("ingest", "chunk", "embed"):
         with progress(name) as report:
             seconds[name] = round(bring_up(name, opened, report).seconds, 3)
@@ -129,6 +132,37 @@ def build_index(choices: Choices) -> dict[str, Any]:
         "chunks": rows("chunk", "chunks"),
         "seconds": seconds,
     }
+
+
+def sources(choices: Choices) -> list[dict[str, Any]]:
+    """Each source: what it is, what is there of it on this machine, and when it was last asked."""
+    from pipelines.documents.sources import listed, locate, refusal, snapshots
+
+    opened = open_workspace(choices)
+    state, most = opened.workspace.state, opened.settings.documents.max_bytes
+    lines = []
+    for location in map(locate, opened.settings.files.sources):
+        line: dict[str, Any] = {"source": location.address, "kind": location.kind, "name": location.name}
+        snapshot = snapshots.read(location, state) if location.remote else None
+        if not location.remote or snapshot is not None:
+            files = listed(location, state)
+            refused = sum(refusal(source, most) is not None for source in files if source.inside is None)
+            size = sum(source.size_bytes for source in files if source.refused is None)
+            line |= {"files": len(files), "refused": refused, "size_bytes": size}
+        if location.remote:
+            checked = snapshots.read_checked(location, state)
+            line |= {"changed": snapshot and snapshot.changed, "revision": snapshot and snapshot.revision}
+            line |= {"checked": checked and checked.at, "outcome": checked.outcome if checked else "not fetched yet"}
+            line |= {"notes": snapshot.notes if snapshot else {}}
+        lines.append(line)
+    return lines
+
+
+def refresh(choices: Choices) -> list[dict[str, Any]]:
+    """Fetch what has changed of every remote source."""
+    opened = open_workspace(choices)
+    remember(opened)
+    return [asdict(each) for each in refresh_sources(opened, force=True)]
 
 
 def parse(paths: list[str]) -> Iterator[dict[str, Any]]:

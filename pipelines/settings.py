@@ -195,6 +195,65 @@ class Files(Model):
     attacks: Path
 
 
+class WebSources(Model):
+    """The crawl from a start address; bounds that end it early are noted in the snapshot, and said."""
+
+    pages_at_most: int = Field(ge=1)
+    """Addresses visited, whatever came of them."""
+    depth: int = Field(ge=0)
+    """Links away from the start; 0: the start address alone."""
+    whole_host: bool
+    """False: only what lies below the start address."""
+    page_bytes: int = Field(gt=0)
+    """Larger ones are refused; counted while they come, unpacked."""
+    total_bytes: int = Field(gt=0)
+    minutes_at_most: float = Field(gt=0)
+    page_timeout_s: float = Field(gt=0)
+    """For one answer as a whole, however slowly it trickles."""
+    delay_s: float = Field(ge=0)
+    """Between requests; a longer Crawl-delay of the site counts."""
+    variants_at_most: int = Field(ge=1)
+    """Addresses that differ in their query alone: calendars and filters have no end."""
+    robots: bool
+    """Whether robots.txt, `noindex` and `nofollow` are obeyed. False only on a site of your own."""
+    sitemaps: bool
+    private_hosts: tuple[str, ...]
+    """Names (`wiki.example.com`, `*.example.com`) that may resolve to private addresses."""
+    token_hosts: tuple[str, ...]
+    """Hosts that GROUNDWORK_WEB_API_KEY is sent to, as a bearer token."""
+
+
+class S3Sources(Model):
+    """Buckets. Keys and region come from the environment or ~/.aws, as the library reads them."""
+
+    endpoint_url: str | None
+    """Of a compatible service; None: AWS, or AWS_ENDPOINT_URL."""
+    region: str | None
+    anonymous: bool
+    """Ask without credentials, for public buckets."""
+    parallel: int = Field(ge=1)
+    """Objects fetched at once."""
+
+
+class Sources(Model):
+    """Fetching what `files.sources` names beyond this machine: in no stage's key, only what it brings is."""
+
+    refresh_after_s: float = Field(ge=0)
+    """A source asked within this time is not asked again."""
+    attempts: int = Field(ge=1)
+    """Of a request that fails for a passing reason."""
+    timeout_s: float = Field(gt=0)
+    """For a connection, and for the next bytes of an answer."""
+    files_at_most: int = Field(ge=1)
+    """Of a bucket or repository; more is an error."""
+    total_bytes: int = Field(gt=0)
+    """Of a bucket or repository; more is an error."""
+    git_timeout_s: float = Field(gt=0)
+    """For one fetch of a repository."""
+    web: WebSources
+    s3: S3Sources
+
+
 class Policies(Model):
     """Policy files; each has its own schema where it is applied."""
 
@@ -230,6 +289,7 @@ class Settings(Model):
     """Everything that can be set."""
 
     files: Files
+    sources: Sources
     documents: Documents
     chunking: Chunking
     embedding: Embedding
@@ -289,7 +349,7 @@ def actor() -> str:
         return f"uid-{os.getuid()}"
 
 
-def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "WEBHOOK"]) -> SecretStr | None:
+def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "WEBHOOK", "WEB"]) -> SecretStr | None:
     """The secret GROUNDWORK_<name>_API_KEY, or None when it is not set."""
     value = os.environ.get(f"GROUNDWORK_{name}_API_KEY")
     return SecretStr(value) if value else None

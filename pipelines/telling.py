@@ -93,6 +93,24 @@ def told_decision(decision: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def told_sources(listed: list[dict[str, Any]]) -> str:
+    """Two lines a source: what it is and holds, and of a remote one how it stands."""
+    lines = []
+    for each in listed:
+        lines.append(f"{each['kind']:<8}{each['source']}{' as ' + each['name'] if each['name'] else ''}")
+        facts = []
+        if "files" in each:
+            refused = f", {each['refused']} refused" if each["refused"] else ""
+            facts.append(f"{each['files']} files, {each['size_bytes'] / 1e6:.1f} MB{refused}")
+        if each.get("changed"):
+            facts.append(f"of {each['changed']}{', commit ' + each['revision'][:12] if each['revision'] else ''}")
+        if "outcome" in each:
+            facts.append(f"asked {each['checked']}: {each['outcome']}" if each["checked"] else each["outcome"])
+        facts += [f"{name}: {value}" for name, value in (each.get("notes") or {}).items()]
+        lines.append(" " * 8 + "; ".join(facts))
+    return "\n".join(lines)
+
+
 def told_releases(listed: list[dict[str, Any]]) -> str:
     """A line a release."""
     lines = []

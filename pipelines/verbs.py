@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines import runner
 from pipelines.artifacts import RUN_FILE, Digests, Workspace, read_json, write_json
@@ -17,6 +17,10 @@ from pipelines.runner import Outcome
 from pipelines.stages import STAGES, Champion, stage_named
 from pipelines.store import Store, open_store
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
+
+if TYPE_CHECKING:
+    from pipelines.documents.fetching.refresh import Refreshed
+    from pipelines.documents.sources import Location
 
 Report = Callable[[int, int, str], None]
 RECORDED = ("train", "evaluate", "redteam")
@@ -179,10 +183,12 @@ def mlflow_address(opened: Opened) -> str:
     return opened.settings.runtime.mlflow_uri or f"http://{servers.host}:{servers.mlflow_port}"
 
 
-def run(choices: Choices) -> Summary:
-    """The whole lifecycle: nothing when all is current, else the Prefect flow."""
+def run(choices: Choices, *, refresh: bool = True) -> Summary:
+    """The whole lifecycle: nothing when all is current, else the Prefect flow. `refresh`: remote sources first."""
     opened = open_workspace(choices)
     check_sources(opened)
+    if refresh:
+        refresh_sources(opened)
     done = finished(opened)
     if done is not None:
         commit(opened, list(STAGES))
@@ -213,6 +219,34 @@ def check_sources(opened: Opened) -> None:
             for path in paths:
                 if setting != SOURCES and not path.exists():
                     raise SourceError(f"{path}: there is no such file or folder (setting `{setting}`).")
+
+
+def remote_sources(opened: Opened) -> list["Location"]:
+    """The sources that have to be fetched."""
+    from pipelines.documents.sources import locate
+
+    return [location for location in map(locate, opened.settings.files.sources) if location.remote]
+
+
+def refresh_sources(opened: Opened, *, force: bool = False) -> list["Refreshed"]:
+    """Bring what `files.sources` names beyond this machine up to date; nothing is imported where it names nothing.
+
+    Raises SourceError for a source that could not be had; what was fetched of it before stays in use.
+    """
+    remote = remote_sources(opened)
+    if not remote:
+        return []
+    from datetime import UTC, datetime
+
+    from pipelines.console import progress, say
+    from pipelines.documents.fetching.refresh import refresh
+
+    with progress("sources") as report:
+        now = datetime.now(UTC)
+        done = refresh(remote, opened.settings, opened.workspace.state, report, now=now, force=force)
+    for each in done:
+        say(each.told)
+    return done
 
 
 def prepare_prefect(opened: Opened) -> None:

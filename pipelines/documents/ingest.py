@@ -26,7 +26,7 @@ from pipelines.artifacts import (
 from pipelines.contracts import Document, Quarantined, content_id
 from pipelines.documents import near_duplicates, versions
 from pipelines.documents.sandbox import Result, Sandbox, Task
-from pipelines.documents.sources import Source, find_sources, refusal
+from pipelines.documents.sources import Source, find_sources, origins, refusal
 from pipelines.documents.tables import read_table, table_of, write_table
 from pipelines.errors import SourceError
 
@@ -87,6 +87,8 @@ def run(job: StageJob) -> None:
     write_json(job.output / NOTES, {"parsers": parsers, "limits": limits.model_dump()})
     (job.output / _UNFINISHED).unlink(missing_ok=True)
     job.notes.update(documents=table.num_rows, parsed=len(fresh), quarantined=len(quarantined))
+    if fetched := origins(named, job.state):
+        job.notes.update(sources=fetched)
 
 
 def parsers_digest() -> str:

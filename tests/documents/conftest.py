@@ -17,7 +17,7 @@ def make_job(tmp_path: Path) -> MakeJob:
         stage: str,
         run: str,
         *,
-        sources: Path,
+        sources: Path | str,
         previous: str | None = None,
         inputs: Mapping[str, Path] | None = None,
         overrides: dict[str, object] | None = None,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipelines.artifacts import Digests, sha256_of
 from pipelines.documents.sources import folders, snapshots
@@ -20,7 +21,7 @@ from pipelines.documents.sources.locations import Location, glob_base, is_archiv
 from pipelines.errors import SourceError
 from pipelines.settings import Documents
 
-__all__ = ["Location", "Source", "digest", "find_sources", "listed", "locate", "place_of", "refusal"]
+__all__ = ["Location", "Source", "digest", "find_sources", "listed", "locate", "origins", "place_of", "refusal"]
 
 Named = str | os.PathLike[str]
 Report = Callable[[int, int, str], None]
@@ -95,6 +96,16 @@ def place_of(location: Location, state: Path) -> Path:
     if location.remote:
         return snapshots.listing_of(location, state)
     return glob_base(location.address) if location.kind == "glob" else location.path
+
+
+def origins(named: Sequence[Named], state: Path) -> list[dict[str, Any]]:
+    """Of each source that was fetched: what it is, its revision, and when its content last changed."""
+    remote = [location for location in map(locate, named) if location.remote]
+    found = [snapshot for location in remote if (snapshot := snapshots.read(location, state)) is not None]
+    return [
+        {**s.model_dump(include={"source", "revision", "changed"}), "files": s.files, "refused": s.refused}
+        for s in found
+    ]
 
 
 def _as_named(source: Source, location: Location) -> Source:

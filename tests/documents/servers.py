@@ -1,0 +1,116 @@
+"""Real servers on loopback for the tests: pages that are given as data, and everything that they were asked."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Chunks = Callable[[], Iterator[bytes]]
+
+
+@dataclass
+class Page:
+    """An answer. `etag`: a request that knows it is answered 304. `slowly`: pieces of the body, as they come."""
+
+    body: bytes = b""
+    status: int = 200
+    type: str | None = "text/html"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str | None = None
+    modified: str | None = None
+    slowly: Chunks | None = None
+
+
+@dataclass
+class Asked:
+    """A request as it came."""
+
+    path: str
+    headers: Mapping[str, str]
+    at: float
+
+
+class Site:
+    """A host on loopback: `pages` by path with query; a callable is asked for its page each time."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Page | Callable[[], Page]] = {}
+        self.asked: list[Asked] = []
+        self.otherwise: Callable[[str], Page] | None = None
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                site.answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @property
+    def paths(self) -> list[str]:
+        """What was asked, in order, apart from robots.txt and sitemap.xml."""
+        return [a.path for a in self.asked if a.path not in ("/robots.txt", "/sitemap.xml")]
+
+    def html(self, path: str, *links: str, text: str = "Text.", **more: str | None) -> None:
+        """A page with links; it has an ETag of its own."""
+        anchors = "".join(f'<p><a href="{link}">to {link}</a></p>' for link in links)
+        body = f"<html><head><title>{path}</title></head><body><h1>{path}</h1><p>{text}</p>{anchors}</body></html>"
+        self.pages[path] = Page(body.encode(), etag=f'"{hash(body)}"', **more)  # type: ignore[arg-type]
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer a request as the pages say."""
+        self.asked.append(Asked(request.path, dict(request.headers.items()), time.monotonic()))
+        found = self.pages.get(request.path)
+        if found is None and self.otherwise is not None:
+            found = self.otherwise(request.path)
+        page = found() if callable(found) else found or Page(b"not here", 404)
+        known = page.etag is not None and request.headers.get("If-None-Match") == page.etag
+        known = known or (page.modified is not None and request.headers.get("If-Modified-Since") == page.modified)
+        request.send_response(304 if known else page.status)
+        named = {"ETag": page.etag, "Last-Modified": page.modified, "Content-Type": page.type, **page.headers}
+        for name, value in named.items():
+            if value is not None:
+                request.send_header(name, value)
+        if page.slowly is not None:
+            request.send_header("Connection", "close")
+            request.end_headers()
+            request.close_connection = True
+            self._trickle(request, page.slowly)
+            return
+        body = b"" if known else page.body
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def _trickle(self, request: BaseHTTPRequestHandler, slowly: Chunks) -> None:
+        try:
+            for piece in slowly():
+                request.wfile.write(piece)
+                request.wfile.flush()
+        except OSError:
+            pass  # the crawler has had enough
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def serving() -> Iterator[Site]:
+    """A site for as long as the block runs."""
+    site = Site()
+    try:
+        yield site
+    finally:
+        site.stop()
