@@ -207,6 +207,7 @@ class WebSources(Model):
     page_bytes: int = Field(gt=0)
     """Larger ones are refused; counted while they come, unpacked."""
     total_bytes: int = Field(gt=0)
+    """The crawl ends with the page that passes it."""
     minutes_at_most: float = Field(gt=0)
     page_timeout_s: float = Field(gt=0)
     """For one answer as a whole, however slowly it trickles."""

@@ -264,7 +264,7 @@ def shown_name(name: str) -> tuple[str | None, str | None]:
     if len(shown) > _LONGEST_NAME:
         return f"{shown[:_LONGEST_NAME]}...", f"its name is longer than {_LONGEST_NAME} characters"
     if rooted or ".." in parts:
-        return shown, "its name leads out of the archive"
+        return shown, "its name leads outside"
     return shown, None
 
 
