@@ -148,7 +148,7 @@ def sources(choices: Choices) -> list[dict[str, Any]]:
             files = listed(location, state)
             refused = sum(refusal(source, most) is not None for source in files if source.inside is None)
             size = sum(source.size_bytes for source in files if source.refused is None)
-            line |= {"files": len(files), "refused": refused, "size_bytes": size}
+            line |= {"files": len(files) - refused, "refused": refused, "size_bytes": size}
         if location.remote:
             checked = snapshots.read_checked(location, state)
             line |= {"changed": snapshot and snapshot.changed, "revision": snapshot and snapshot.revision}

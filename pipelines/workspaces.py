@@ -14,7 +14,7 @@ import yaml
 
 from pipelines import settings as configuration
 from pipelines.artifacts import Workspace, write_text
-from pipelines.documents.sources.locations import absolute
+from pipelines.documents.sources.locations import absolute, refuse_secrets
 from pipelines.errors import SettingsError, SourceError
 from pipelines.settings import ROOT, Settings
 
@@ -46,7 +46,8 @@ class Opened:
 def open_workspace(choices: Choices) -> Opened:
     """Resolve settings for a workspace. Writes nothing.
 
-    Raises SettingsError for a bad key or value, SourceError for a folder or file that is not there.
+    Raises SettingsError for a bad key or value, SourceError for a folder or file that is not there and for an address
+    that carries a secret.
     """
     root = (choices.workspace or DEFAULT).absolute()
     remembered = _remembered(root) if root != DEFAULT else {}
@@ -56,6 +57,7 @@ def open_workspace(choices: Choices) -> Opened:
         overrides = configuration.overlay(overrides, configuration.read_layer(choices.config))
     overrides = configuration.overlay(overrides, _files(choices))
     settings = configuration.load(profile=profile, overrides=overrides, named=choices.config)
+    refuse_secrets(settings.files.sources)
     return Opened(Workspace(root), settings, overrides, profile)
 
 

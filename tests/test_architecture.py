@@ -29,6 +29,9 @@ DOORS = {
     "dvc": ("pipelines/dataversion.py",),
     "lancedb": ("pipelines/retrieval/index.py",),
     "ragas": ("pipelines/evaluation/ragas_metrics.py",),
+    "botocore": ("pipelines/documents/fetching/s3.py",),
+    "httpcore": ("pipelines/documents/fetching/visits.py",),
+    "protego": ("pipelines/documents/fetching/web.py",),
     "sqlalchemy": ("pipelines/store.py", "pipelines/release/", "pipelines/migrations/"),
 }
 FILES = sorted([*ROOT.glob("pipelines/**/*.py"), *ROOT.glob("flows/**/*.py")])

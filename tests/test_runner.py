@@ -13,7 +13,7 @@ import yaml
 
 from pipelines import dataversion, runner, stages
 from pipelines import settings as configuration
-from pipelines.artifacts import Digests, StageJob, Workspace, write_json
+from pipelines.artifacts import Digests, StageJob, Workspace, sha256_of, write_json
 from pipelines.errors import SettingsError, SourceError, StageError
 from pipelines.settings import ROOT, Settings
 from pipelines.stages import STAGES, Stage
@@ -184,6 +184,19 @@ def test_dvc_follows_the_same_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
     written = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert written == dataversion.pipeline_text(configuration.load())
     assert list(yaml.safe_load(written)["stages"]) == list(STAGES)
+
+
+def test_dvc_follows_what_was_fetched_by_its_content_alone() -> None:
+    named = ["data/sample/documents", "https://docs.example.com/guide/", "/usr/share/**/*.md", "docs/*.md"]
+    made = configuration.load(overrides={"files": {"sources": named}})
+    deps = yaml.safe_load(dataversion.pipeline_text(made))["stages"]["ingest"]["deps"]
+    digest = sha256_of(named[1].encode())[:12]
+    assert deps[:4] == [
+        "data/sample/documents",
+        f"data/state/sources/docs-example-com-guide-{digest}/files.jsonl",
+        "/usr/share",
+        "docs",
+    ]
 
 
 def test_a_wrong_key_ends_in_exit_code_2_without_a_traceback(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_robots_are_obeyed_with_their_delay_and_their_sitemap(site: Site, fetch:
     ("answer", "told"),
     [
         (Page(b"User-agent: *\nDisallow: /", type="text/plain"), r"does not allow / for groundwork.*robots: false"),
+        (Page(b"User-agent: *\nCrawl-delay: 86400", type="text/plain"), r"asks for 86400 s.*minutes_at_most"),
         (Page(b"", 503), r"robots\.txt answered 503"),  # nothing is known, so nothing is allowed (RFC 9309)
     ],
 )

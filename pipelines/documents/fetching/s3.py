@@ -5,18 +5,18 @@ and endpoint are read by botocore from the environment or ~/.aws, and by nobody 
 Not covered: versions of objects; storage that has to be restored first (such objects are refused by name).
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
-from pipelines import __version__
+import pipelines
 from pipelines.documents.fetching.job import Fetched, Job
 from pipelines.documents.sources.locations import redacted
 from pipelines.documents.sources.snapshots import Entry
@@ -79,23 +79,26 @@ def parsed(address: str) -> tuple[str, str]:
 
 
 def _client(job: Job) -> Any:
+    """A client, with buckets in paths where it does not speak to AWS itself: bucket.minio is no host."""
     settings = job.settings
-    elsewhere = settings.s3.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     config = Config(
         connect_timeout=settings.timeout_s,
         read_timeout=settings.timeout_s,
         retries={"total_max_attempts": settings.attempts, "mode": "standard"},
         max_pool_connections=settings.s3.parallel,
-        user_agent_extra=f"groundwork/{__version__}",
+        user_agent_extra=f"groundwork/{pipelines.__version__}",
         request_checksum_calculation="when_required",  # services that are like S3 do not know the newer ones
         response_checksum_validation="when_required",
         **({"signature_version": UNSIGNED} if settings.s3.anonymous else {}),
-        **({"s3": {"addressing_style": "path"}} if elsewhere else {}),  # bucket.minio is no host
     )
+    named = {"region_name": settings.s3.region, "endpoint_url": settings.s3.endpoint_url}
     try:
-        return botocore.session.get_session().create_client(
-            "s3", region_name=settings.s3.region, endpoint_url=settings.s3.endpoint_url, config=config
-        )
+        session = botocore.session.get_session()
+        client = session.create_client("s3", config=config, **named)
+        if ".amazonaws." in urlsplit(client.meta.endpoint_url).netloc:
+            return client
+        in_path = config.merge(Config(s3={"addressing_style": "path"}))
+        return session.create_client("s3", config=in_path, **named)
     except (BotoCoreError, ValueError) as exc:
         raise SourceError(redacted(f"the S3 client cannot be set up: {exc}. See sources.s3 and AWS_*.")) from exc
 

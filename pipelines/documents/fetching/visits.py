@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from pipelines import __version__
+import pipelines
 from pipelines.settings import WebSources, secret
 
 AGENT = "groundwork"
 """What robots.txt knows us by."""
-USER_AGENT = f"{AGENT}/{__version__} (documents for a team's search; obeys robots.txt)"
+USER_AGENT = f"{AGENT}/{pipelines.__version__} (documents for a team's search; obeys robots.txt)"
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be another one next time."""
 LONGEST_WAIT_S = 60

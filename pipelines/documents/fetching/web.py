@@ -142,6 +142,11 @@ class Crawl:
         rate = self.robots.request_rate(AGENT)
         slower = [self.robots.crawl_delay(AGENT) or 0.0, rate.seconds / rate.requests if rate else 0.0]
         self.visitor.delay_s = max(self.visitor.delay_s, *slower)
+        if self.visitor.delay_s > 60 * self.web.minutes_at_most:
+            raise SourceError(
+                f"its robots.txt asks for {self.visitor.delay_s:g} s between requests, longer than a whole crawl may "
+                "take (sources.web.minutes_at_most)."
+            )
 
     def _root(self) -> str:
         parts = urlsplit(self.start)

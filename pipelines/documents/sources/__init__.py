@@ -8,14 +8,13 @@ Not covered: contents (parsers/), fetching (documents/fetching/).
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.artifacts import Digests, sha256_of
 from pipelines.documents.sources import folders, snapshots
-from pipelines.documents.sources.archives import with_members
 from pipelines.documents.sources.folders import Source
 from pipelines.documents.sources.locations import Location, glob_base, is_archive, locate
 from pipelines.errors import SourceError
@@ -46,13 +45,11 @@ def find_sources(named: Sequence[Named], state: Path, limits: Documents, report:
     or not fetched yet, an archive among them that cannot be opened, or a uri that two sources share.
     """
     closed = [(source, each) for each in named for source in listed(locate(each), state)]
-    opened = with_members([source for source, _ in closed], state, limits, report)
     found: dict[str, tuple[Source, Named]] = {}
-    for (_, each), (_, inside) in zip(closed, opened, strict=True):
-        for source in inside:
-            if source.uri in found:
-                raise SourceError(_clash(source.uri, found[source.uri][1], each))
-            found[source.uri] = (source, each)
+    for source, each in _opened(closed, state, limits, report):
+        if source.uri in found:
+            raise SourceError(_clash(source.uri, found[source.uri][1], each))
+        found[source.uri] = (source, each)
     return [found[uri][0] for uri in sorted(found)]
 
 
@@ -106,6 +103,18 @@ def origins(named: Sequence[Named], state: Path) -> list[dict[str, Any]]:
         {**s.model_dump(include={"source", "revision", "changed"}), "files": s.files, "refused": s.refused}
         for s in found
     ]
+
+
+def _opened(
+    closed: Sequence[tuple[Source, Named]], state: Path, limits: Documents, report: Report
+) -> Iterable[tuple[Source, Named]]:
+    """The same with archives opened; what opens them is imported where there are any."""
+    if all(source.inside is None for source, _ in closed):
+        return closed
+    from pipelines.documents.sources.archives import with_members
+
+    opened = with_members([source for source, _ in closed], state, limits, report)
+    return [(each, named) for (_, named), (_, inside) in zip(closed, opened, strict=True) for each in inside]
 
 
 def _as_named(source: Source, location: Location) -> Source:

@@ -53,8 +53,6 @@ def matching(pattern: Path) -> Iterator[Source]:
     `*`, `?` and `[...]` stay within a name, `**` stands for any folders. Raises SourceError when nothing matches.
     """
     base = glob_base(str(pattern))
-    if not base.is_dir():
-        raise SourceError(f"{pattern}: there is no such folder as {base} (`files.sources` or --sources).")
     top = str(base.resolve())
     found = sorted(set(_matched(top, "", pattern.parts[len(base.parts) :])))
     if not found:

@@ -8,7 +8,7 @@ Not covered: what lies there (folders.py, archives.py, snapshots.py), how it is 
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -116,6 +116,13 @@ def absolute(named: str | os.PathLike[str]) -> str:
     return whole
 
 
+def refuse_secrets(named: Iterable[str]) -> None:
+    """Raise SourceError for an address that carries a secret, before it is kept anywhere."""
+    for each in named:
+        if _SCHEME.match(each):
+            _checked(_split_name(each, Path)[0])
+
+
 def is_archive(name: str) -> bool:
     """Whether a file of this name is opened and its members are taken for documents."""
     return name.lower().endswith(ARCHIVES)
@@ -152,6 +159,8 @@ def _on_this_machine(text: str, name: str | None) -> Location:
     if (found := _REPOSITORY.fullmatch(str(place))) is not None and _is_repository(Path(found["path"])):
         return Location("git", f"git+file://{found['path']}{found['rest']}", name)
     if _WILD.search(text):
+        if not glob_base(str(place)).is_dir():
+            raise SourceError(f"{place}: there is no such folder as {glob_base(str(place))}.")
         return Location("glob", str(place), name)
     hint = "; write an address as git+ssh://USER@HOST/PATH" if re.match(r"[\w.-]+@[\w.-]+:", text) else ""
     raise SourceError(f"{place}: there is no such source folder or file (`files.sources` or --sources){hint}.")
