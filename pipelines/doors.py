@@ -144,7 +144,7 @@ def sources(choices: Choices) -> list[dict[str, Any]]:
     for location in map(locate, opened.settings.files.sources):
         line: dict[str, Any] = {"source": location.address, "kind": location.kind, "name": location.name}
         snapshot = snapshots.read(location, state) if location.remote else None
-        if not location.remote or snapshot is not None:
+        if not location.remote or snapshots.listing_of(location, state).exists():
             files = listed(location, state)
             refused = sum(refusal(source, most) is not None for source in files if source.inside is None)
             size = sum(source.size_bytes for source in files if source.refused is None)

@@ -57,7 +57,8 @@ def open_workspace(choices: Choices) -> Opened:
         overrides = configuration.overlay(overrides, configuration.read_layer(choices.config))
     overrides = configuration.overlay(overrides, _files(choices))
     settings = configuration.load(profile=profile, overrides=overrides, named=choices.config)
-    refuse_secrets(settings.files.sources)
+    endpoint = settings.sources.s3.endpoint_url
+    refuse_secrets([*settings.files.sources, *([endpoint] if endpoint else [])])
     return Opened(Workspace(root), settings, overrides, profile)
 
 

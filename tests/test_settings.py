@@ -49,6 +49,15 @@ def test_a_workspace_of_its_own_remembers_what_was_chosen(tmp_path: Path) -> Non
     assert later.files.questions is None  # the sample's questions do not fit foreign documents
 
 
+@pytest.mark.parametrize(
+    "text", ["files: {sources: ['https://x:hunter2@h/']}", "sources: {s3: {endpoint_url: 'https://x:hunter2@h/'}}"]
+)
+def test_a_secret_in_the_settings_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        open_workspace(Choices(tmp_path / "w", written(tmp_path, text)))
+    assert "hunter2" not in str(refused.value)
+
+
 def test_foreign_sources_that_are_missing_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no-such-folder"):
         open_workspace(Choices(tmp_path / "w", sources=(Path("no-such-folder"),)))

@@ -143,6 +143,17 @@ def test_a_new_commit_changes_the_key_and_one_that_touches_no_file_does_not(
     assert texts(repository.url, tmp_path / "state") == {"docs/a.md": "# Changed", "docs/deep/b.md": "# B"}
 
 
+def test_bytes_that_are_gone_from_the_store_are_said_and_fetched_again(
+    repository: Repository, fetch: Fetch, tmp_path: Path
+) -> None:
+    fetch(repository.url)
+    source = find_sources([f"{repository.url}"], tmp_path / "state", configuration.load().documents)[0]
+    source.path.unlink()
+    assert "gone from the object store" in texts(repository.url, tmp_path / "state")["README.md"]
+    assert not fetch(repository.url).changed
+    assert texts(repository.url, tmp_path / "state")["README.md"] == "# Read me"
+
+
 def test_links_submodules_lfs_and_large_files_are_refused_by_name(
     repository: Repository, fetch: Fetch, tmp_path: Path
 ) -> None:

@@ -421,9 +421,31 @@ def test_a_killed_refresh_leaves_the_last_snapshot_and_is_taken_up_where_it_was(
     assert not list((tmp_path / "state/sources").glob(".*.journal.jsonl"))
 
 
-def test_a_swap_that_was_cut_in_two_is_undone(site: Site, fetch: Fetch, tmp_path: Path) -> None:
-    site.html("/")
+@pytest.mark.parametrize("left", ["old listing", "no listing", "damaged listing", "damaged origin"])
+def test_a_snapshot_that_a_crash_left_is_mended_by_the_next_refresh(
+    site: Site, fetch: Fetch, tmp_path: Path, left: str
+) -> None:
+    site.html("/", "a")
     fetch(f"{site.url}/")
     folder = snapshots.folder_of(locate(f"{site.url}/"), tmp_path / "state")
-    folder.rename(folder.with_name(f".{folder.name}.old"))  # as a kill between the two renames leaves it
-    assert found(f"{site.url}/", tmp_path / "state") == {"index.html": "ok"}
+    listing, origin = folder / snapshots.LISTING, folder / snapshots.ORIGIN
+    before = listing.read_text()
+    site.html("/a")
+    fetch(f"{site.url}/")
+    if left == "old listing":
+        listing.write_text(before)  # the origin is written first
+        assert found(f"{site.url}/", tmp_path / "state") == {"a": "answered 404", "index.html": "ok"}
+    elif left == "no listing":
+        listing.unlink()
+        with pytest.raises(SourceError, match="not fetched yet"):
+            found(f"{site.url}/", tmp_path / "state")
+    elif left == "damaged listing":
+        listing.write_text(before[:30])
+        with pytest.raises(SourceError, match="snapshot is damaged"):
+            found(f"{site.url}/", tmp_path / "state")
+    else:
+        origin.write_text("{")
+        assert found(f"{site.url}/", tmp_path / "state") == {"a.html": "ok", "index.html": "ok"}
+    fetch(f"{site.url}/")
+    assert found(f"{site.url}/", tmp_path / "state") == {"a.html": "ok", "index.html": "ok"}
+    assert snapshots.read(locate(f"{site.url}/"), tmp_path / "state") is not None

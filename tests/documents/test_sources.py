@@ -4,12 +4,13 @@ import fnmatch
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import settings
+from pipelines import settings, stages
 from pipelines.artifacts import Digests
 from pipelines.documents import sources
 from pipelines.documents.sources import Source, find_sources, locate, refusal
@@ -168,6 +169,14 @@ def test_equal_content_under_equal_uris_has_an_equal_digest(tmp_path: Path) -> N
     assert digest("one/**/*.md") == before
     (tmp_path / "one/b/c.md").write_text("changed")
     assert digest("one/**/*.md") != before
+
+
+def test_bounds_of_fetching_are_in_no_key_and_those_of_archives_are() -> None:
+    def key(overrides: dict[str, Any]) -> dict[str, Any]:
+        return stages.parameters(stages.STAGES["ingest"], settings.load(overrides=overrides))
+
+    assert key({"sources": {"attempts": 9, "web": {"depth": 1}}}) == key({})
+    assert key({"documents": {"archives": {"depth": 1}}}) != key({})
 
 
 # --- addresses ---

@@ -305,12 +305,12 @@ class Crawl:
         if self.web.robots and not (links.index and index):
             self.left_out["noindex"] += 1
         else:
-            stored = self.job.store.put_bytes(body)
+            stored = self.job.store.put_stream([body])
             entry = Entry(
                 at=at.url,
                 uri=addresses.uri_of(at.url, extensions),
                 size_bytes=len(body),
-                sha256=stored,
+                sha256=stored.digest,
                 tag=visit.header("etag") or None,
                 modified=visit.header("last-modified") or None,
             )

@@ -3,19 +3,19 @@
 `files.jsonl` lists the files by content alone (uri, sha256, size, or why there is none); a stage's key and DVC look at
 it. `origin.json` says where each came from, its ETag, and when the content last changed. The bytes are in the object
 store. Beside the folder: `ID.checked.json`, when the source was last asked and what came of it.
-Invariants: a snapshot is swapped in whole by rename; equal content leaves it byte for byte as it is.
+Invariants: the listing is what is read, and is replaced whole by rename, last; a reader never finds it missing; equal
+content leaves both files byte for byte as they are. A crash between the two is mended by the next refresh.
 Not covered: fetching (documents/fetching/).
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from pipelines.artifacts import ObjectStore, read_json, restore_swapped, swap_in, write_json, write_text
+from pipelines.artifacts import ObjectStore, read_json, write_json, write_text
 from pipelines.contracts import Contract
 from pipelines.documents.sources.folders import Source
 from pipelines.documents.sources.locations import Location
@@ -90,14 +90,13 @@ def listing_of(location: Location, state: Path) -> Path:
 
 def fetched(location: Location, state: Path) -> Path:
     """The same, of a source that was fetched. Raises SourceError when it was not."""
-    folder = folder_of(location, state)
-    restore_swapped(folder)
-    if not (folder / LISTING).exists():
+    place = listing_of(location, state)
+    if not place.exists():
         raise SourceError(
             f"{location.address}: not fetched yet. `groundwork sources refresh` does so; `groundwork run` and "
             "`groundwork index build` begin with it."
         )
-    return folder / LISTING
+    return place
 
 
 def sources_of(location: Location, state: Path) -> Iterator[Source]:
@@ -108,37 +107,32 @@ def sources_of(location: Location, state: Path) -> Iterator[Source]:
         rows = [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]
         for row in rows:
             path = store.path(row["sha256"]) if row["sha256"] else place
-            yield Source(row["uri"], path, row["size_bytes"], row["refused"])
+            gone = None if path.exists() else "its bytes are gone from the object store: `groundwork sources refresh`"
+            yield Source(row["uri"], path, row["size_bytes"], row["refused"] or gone)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise SourceError(f"{place}: this snapshot is damaged ({exc}); run `groundwork sources refresh`.") from exc
 
 
 def read(location: Location, state: Path) -> Snapshot | None:
     """The last good snapshot, or None."""
-    folder = folder_of(location, state)
-    restore_swapped(folder)
     try:
-        return Snapshot.model_validate_json((folder / ORIGIN).read_bytes())
+        return Snapshot.model_validate_json((folder_of(location, state) / ORIGIN).read_bytes())
     except (OSError, ValidationError):
         return None
 
 
 def write(location: Location, state: Path, fresh: Snapshot) -> bool:
-    """Put a snapshot in the place of the last; False: it says the same, and nothing was written."""
-    folder = folder_of(location, state)
+    """Put a snapshot in the place of the last. False: the content is the same, and the listing was not touched."""
+    folder, place = folder_of(location, state), listing_of(location, state)
     last = read(location, state)
     text = listing_text(fresh.entries)
-    same = last is not None and (folder / LISTING).exists() and (folder / LISTING).read_text(encoding="utf-8") == text
+    same = place.exists() and place.read_text(encoding="utf-8") == text
     if last is not None and same:
         fresh = fresh.model_copy(update={"changed": last.changed})
-        if fresh == last:
-            return False
-    temporary = folder.with_name(f".{folder.name}.fresh")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    write_text(temporary / LISTING, text)
-    write_json(temporary / ORIGIN, fresh)
-    swap_in(temporary, folder)
+    if fresh != last:
+        write_json(folder / ORIGIN, fresh)
+    if not same:
+        write_text(place, text)
     return not same
 
 
