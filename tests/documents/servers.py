@@ -1,11 +1,20 @@
 """Real servers on loopback for the tests: pages that are given as data, and everything that they were asked."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 Chunks = Callable[[], Iterator[bytes]]
 
@@ -42,7 +51,7 @@ class _QuietServer(ThreadingHTTPServer):
 class Site:
     """A host on loopback: `pages` by path with query; a callable is asked for its page each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.pages: dict[str, Page | Callable[[], Page]] = {}
         self.asked: list[Asked] = []
         self.otherwise: Callable[[str], Page] | None = None
@@ -61,6 +70,9 @@ class Site:
         self._server = _QuietServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self.port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
@@ -113,10 +125,29 @@ class Site:
         self._server.server_close()
 
 
+def certificate(folder: Path, host: str) -> Path:
+    """A certificate for a host that nobody signed but itself, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    place = folder / "certificate.pem"
+    place.write_bytes(key.private_bytes(*private) + made.public_bytes(Encoding.PEM))
+    return place
+
+
 @contextmanager
-def serving() -> Iterator[Site]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
     """A site for as long as the block runs."""
-    site = Site()
+    site = Site(tls)
     try:
         yield site
     finally:

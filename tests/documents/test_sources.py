@@ -195,6 +195,8 @@ def test_bounds_of_fetching_are_in_no_key_and_those_of_archives_are() -> None:
 )
 def test_an_address_says_its_kind(named: str, kind: str) -> None:
     assert locate(named).kind == kind
+    scheme, _, rest = named.partition("://")
+    assert locate(f"{scheme.upper()}://{rest}") == locate(named)
     assert locate(f"{named} as x").name == "x"
     assert absolute(named) == named
 

@@ -1,16 +1,18 @@
 """Where a crawl may be led, and what one answer may cost."""
 
 import gzip
+import ssl
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from pipelines import settings as configuration
 from pipelines.documents.fetching.visits import Visit, Visitor, forbidden, names_private
-from tests.documents.servers import Page, Site, serving
+from tests.documents.servers import Page, Site, certificate, serving
 
 MIB = 1 << 20
 
@@ -148,6 +150,21 @@ def test_a_server_that_is_busy_is_asked_again_after_its_pause(site: Site) -> Non
     site.pages["/"] = lambda: Page(b"", 429, headers={"Retry-After": "86400"})
     assert visit(f"{site.url}/", attempts=3).failed == "answered 429"
     assert len(site.asked) == 4  # not again: it wants to be left alone for longer than a refresh takes
+
+
+def test_certificates_are_checked_against_the_name_and_those_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = certificate(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(place)
+    with serving(context) as site:
+        site.pages["/"] = Page(b"secret page")
+        assert "certificate verify failed" in str(visit(f"{site.url}/").failed)
+        monkeypatch.setenv("SSL_CERT_FILE", str(place))
+        assert visit(f"{site.url}/", leads_to=["127.0.0.1"]).body == b"secret page"  # by number, under its name
+        other = visit(site.url.replace("localhost", "wiki") + "/", leads_to=["127.0.0.1"])
+        assert "certificate" in str(other.failed)
 
 
 def test_requests_keep_their_distance(site: Site) -> None:

@@ -30,6 +30,7 @@ AGENT = "groundwork"
 USER_AGENT = f"{AGENT}/{pipelines.__version__} (documents for a team's search; obeys robots.txt)"
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be another one next time."""
+PASSED_OVER_BYTES = 64 << 10
 LONGEST_WAIT_S = 60
 """A server that asks for a longer pause is asked at the next refresh."""
 
@@ -268,7 +269,9 @@ def _read(response: httpcore.Response, most_bytes: int, wanted: Wanted | None) -
     if status in PASSING:
         return Visit(status, headers, failed=f"answered {status}", passing=True, again=True)
     reason = wanted(status, headers) if wanted is not None else None
-    if reason is not None or 300 <= status < 400:
+    if reason is None and status != 200:
+        _pass_over(response.iter_stream())
+    if reason is not None or status != 200:
         return Visit(status, headers, failed=reason)
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most_bytes:
@@ -287,6 +290,15 @@ def _read(response: httpcore.Response, most_bytes: int, wanted: Wanted | None) -
     return Visit(status, headers, b"".join(pieces))
 
 
+def _pass_over(raw: Iterable[bytes]) -> None:
+    """Read what follows a short answer, so that its connection can be used again."""
+    left = PASSED_OVER_BYTES
+    for piece in raw:
+        left -= len(piece)
+        if left < 0:
+            return
+
+
 def _decoded(raw: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """The bytes of a body in pieces of at most 64 KiB, however well they were packed."""
     if encoding in ("", "identity"):
@@ -295,15 +307,7 @@ def _decoded(raw: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     decoder = None
     for packed in raw:
         if decoder is None:
-            bare = encoding == "deflate" and packed[:1] not in (
-                b"\x08",
-                b"\x18",
-                b"\x28",
-                b"\x38",
-                b"\x48",
-                b"\x58",
-                b"x",
-            )
+            bare = encoding == "deflate" and packed[0] & 0x0F != 8  # some servers leave zlib's header out
             decoder = zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
         while packed:
             yield decoder.decompress(packed, 1 << 16)

@@ -299,7 +299,7 @@ class Crawl:
             self._refuse(at.url, "empty page (0 bytes)")
             return
         links = links_of(body) if is_html(extensions) else Links()
-        index, _ = robots_said(visit.header("x-robots-tag"))
+        index, follow = robots_said(visit.header("x-robots-tag"))
         if self._elsewhere(links, at):
             return
         if self.web.robots and not (links.index and index):
@@ -313,10 +313,10 @@ class Crawl:
                 sha256=stored.digest,
                 tag=visit.header("etag") or None,
                 modified=visit.header("last-modified") or None,
+                followed=follow,
             )
             self._take(entry)
             self.job.journal.add(entry)
-        _, follow = robots_said(visit.header("x-robots-tag"))
         self._follow(links, at, follow=follow)
 
     def _keep(self, entry: Entry, at: Waiting) -> None:
@@ -326,7 +326,7 @@ class Crawl:
             self.job.journal.add(entry)
         self._take(entry)
         if is_html((PurePosixPath(entry.uri).suffix.lower(),)):
-            self._follow(links_of(self.job.store.get(entry.sha256).read_bytes()), at, follow=True)
+            self._follow(links_of(self.job.store.get(entry.sha256).read_bytes()), at, follow=entry.followed)
 
     def _take(self, entry: Entry) -> None:
         self.entries[entry.at] = entry

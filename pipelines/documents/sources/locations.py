@@ -96,7 +96,8 @@ def locate(named: str | os.PathLike[str]) -> Location:
     """
     text, name = _split_name(named, lambda path: resolve(Path(path)))
     if (found := _SCHEME.match(text)) is not None:
-        return Location(_kind_of(found["scheme"].lower(), text).name, _checked(text), name)
+        scheme = found["scheme"].lower()
+        return Location(_kind_of(scheme, text).name, _checked(f"{scheme}{text[len(scheme) :]}"), name)
     try:
         return _on_this_machine(text, name)
     except OSError as exc:

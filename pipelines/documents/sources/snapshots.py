@@ -39,6 +39,8 @@ class Entry(Contract):
     """ETag or blob id: what tells whether it changed."""
     modified: str | None = None
     """Last-Modified, as it was given."""
+    followed: bool = True
+    """Whether the links of a page may be followed; only its headers say so, and an unchanged page has none."""
     kept_because: str | None = None
     """Why it could not be asked for again: these are the bytes of last time."""
 
