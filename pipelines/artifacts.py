@@ -144,7 +144,8 @@ class Digests:
 
     def file(self, path: Path) -> str:
         """Digest of one file."""
-        return self._digest(str(path), path.stat())
+        name = os.fspath(path)
+        return self._digest(name, os.stat(name))  # noqa: PTH116  asked for every source of a run
 
     def tree(self, path: Path) -> str:
         """Same value as `sha256_tree`."""

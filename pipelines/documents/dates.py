@@ -25,9 +25,9 @@ _ONE_DAY = (
 )
 _DAY = re.compile(rf"(?<!\d)(?:{_ONE_DAY})(?!\d)", re.I)
 _EFFECTIVE = re.compile(
-    r"\b(?:effective|in force|valid|applies|applicable|in effect|gültig|gilt|in kraft|en vigueur|applicable|vigente)"
-    r"\s*(?:date|seit|dès)?\s*(?:from|as of|since|on|ab|ab dem|seit|à partir du|depuis le|le|desde el|a partir del)?"
-    rf"\s*:?\s*(?:{_ONE_DAY})(?!\d)",
+    r"\b(?:effective|in force|valid|applies|applicable|in effect|gültig|gilt|in kraft|en vigueur|vigente)"
+    r" ?(?:date)? ?(?:from|as of|since|on|ab dem|ab|seit dem|seit|à partir du|depuis le|le|desde el|a partir del)?"
+    rf" ?:? ?(?:{_ONE_DAY})(?!\d)",
     re.I,
 )
 _IN_NAME = re.compile(rf"(?<!\d)(?P<year>{YEAR})(?P<mark>[-_. ]?)(?P<month>\d\d)(?:(?P=mark)(?P<day>\d\d))?(?!\d)")
@@ -40,7 +40,7 @@ def date_of(meta: Mapping[str, str], head: str, uri: str) -> str | None:
 
 def effective(head: str) -> date | None:
     """The day from which a document says that it holds."""
-    found = _EFFECTIVE.search(head[:_HEAD_CHARACTERS])
+    found = _EFFECTIVE.search(" ".join(head[:_HEAD_CHARACTERS].split()))  # long runs of spaces would cost minutes
     return _day(found) if found else None
 
 

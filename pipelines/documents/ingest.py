@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 QUARANTINE = "quarantine.parquet"
 _JUDGING = ("near_duplicate_threshold", "boilerplate_documents", "boilerplate_share", "access")
 """Settings that change no text and keep nothing in quarantine."""
+_LIMITS = ("max_bytes", "timeout_s", "memory_bytes", "labels_in_documents")
+"""Settings that change no text and may keep a file in quarantine. All others count as changing what is read."""
 _LIBRARIES = (
     "pdfplumber",
     "pypdfium2",
@@ -88,8 +90,7 @@ def run(job: StageJob) -> None:
     Raises SourceError for a folder that cannot be read, or when nothing in it could be parsed.
     """
     folders = [resolve(path) for path in job.settings.files.sources]
-    limits = job.settings.documents.model_dump(mode="json", exclude=set(_JUDGING))
-    conditions = {"schema_version": SCHEMA_VERSION, "parsers": parsers_digest(), "limits": limits}
+    conditions = _conditions(job)
     log = Log(job.output, "parsed", _parsed_schema(), conditions)
     with log, Sandbox(job.settings.documents, workers=job.settings.runtime.threads) as sandbox:
         sandbox.warm_up()
@@ -118,6 +119,17 @@ def parsers_digest() -> str:
 # --- what is there already ---------------------------------------------------------------------
 
 
+def _conditions(job: StageJob) -> dict[str, Any]:
+    """What an earlier result was made under: it is taken over when the first three, of quarantine all, are equal."""
+    chosen = job.settings.documents.model_dump(mode="json", exclude=set(_JUDGING))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "parsers": parsers_digest(),
+        "reading": {name: value for name, value in chosen.items() if name not in _LIMITS},
+        "limits": {name: value for name, value in chosen.items() if name in _LIMITS},
+    }
+
+
 def _parsed_schema() -> "pa.Schema":
     """A row of the log: a source that was parsed, or the reason why it could not be."""
     import pyarrow as pa
@@ -139,13 +151,13 @@ def _known(job: StageJob, log: Log, conditions: Mapping[str, Any]) -> Known:
             bad = read_rows(last.folder / QUARANTINE, Quarantined)
             quarantined = {(q.uri, q.sha256): q for q in bad if q.sha256}
     logged: dict[Key, int] = {}
-    for number in range(len(log.found)):
-        row = log.found.row(number)
+    left = log.found.columns(tuple(Quarantined.model_fields)).to_pylist() if len(log.found) else []
+    for number, row in enumerate(left):
         key = (row["uri"], row["sha256"])
         if row["reason"] is None:
             logged[key] = number
         else:
-            quarantined[key] = Quarantined(**{name: row[name] for name in Quarantined.model_fields})
+            quarantined[key] = Quarantined(**row)
     return Known(last, rows, logged, quarantined)
 
 

@@ -58,7 +58,7 @@ class Last:
         if place is None or not all((place / name).exists() for name in (NOTES, DOCUMENTS, FEATURES)):
             return None
         notes = read_json(place / NOTES)
-        if any(notes.get(name) != conditions[name] for name in ("schema_version", "parsers")):
+        if any(notes.get(name) != conditions[name] for name in ("schema_version", "parsers", "reading")):
             return None
         schema = features.schema()
         current = notes.get("features") == features.features_digest()
@@ -207,9 +207,9 @@ def _fresh(log: Rows, rows: Sequence[int]) -> "pa.Table":
     schema = pa.unify_schemas([own, _without_blocks(features.schema())])
     tables = [schema.empty_table()]
     for start in range(0, len(rows), _BATCH):
-        batch = log.take(np.asarray(rows[start : start + _BATCH], dtype=np.int64)).to_pylist()
         made = []
-        for parsed in batch:
+        for number in rows[start : start + _BATCH]:  # one text at a time
+            parsed = log.row(number)
             row = document_row(parsed)
             made.append({**features.features_of({**parsed, "id": row["id"]}), **row})
         tables.append(table_of(made, schema))

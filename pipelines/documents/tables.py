@@ -60,6 +60,12 @@ class Rows:
         whole = pa.concat_tables(parts).combine_chunks()
         return whole if np.array_equal(at, np.arange(whole.num_rows)) else whole.take(pa.array(at))
 
+    def columns(self, names: Sequence[str]) -> "pa.Table":
+        """Some columns of all rows; there must be some."""
+        import pyarrow as pa
+
+        return pa.concat_tables([self._load(group).select(list(names)) for group in range(len(self._ends))])
+
     def row(self, number: int) -> dict[str, Any]:
         """One row as plain values."""
         group = int(np.searchsorted(self._ends, number, side="right"))

@@ -22,6 +22,7 @@ from pipelines.documents.dates import YEAR, effective, in_name
 
 HEAD_CHARACTERS = 1500
 """Versions, dates of effect and what is replaced stand at the beginning."""
+_TITLE_CHARACTERS = 300
 _WORDS_SHARED = 0.35
 _MOST_WORDS_SHARED = 0.6
 """Where the names alone say less: a day or a bare number may also tell the members of a series apart."""
@@ -165,7 +166,7 @@ def names_of(uri: str, title: str) -> Names:
     """What a document shares with its older and newer versions."""
     path = PurePosixPath(uri)
     stem = _bare(_file_name(path.stem).bare)
-    return _bare(title), f"{path.parent}/{stem}" if stem else ""
+    return _bare(title[:_TITLE_CHARACTERS]), f"{path.parent}/{stem}" if stem else ""
 
 
 def edges(name: str, members: Sequence[Candidate], text_of: Callable[[int], str]) -> Iterator[Edge]:

@@ -165,6 +165,16 @@ def test_copies_and_older_versions_do_not_make_a_passage_recur() -> None:
     assert marked_in(pages, silent=frozenset({4})) == [[], *[[DISCLAIMER]] * 4]  # but they lose it with the others
 
 
+def test_long_runs_of_spaces_cost_no_time() -> None:
+    for comment in (
+        f"# a\n#{' ' * 200_000}x\n",
+        f"/*\n{' ' * 200_000}x\n*/",
+        "#\r" * 50_000,
+        f"# a\n{'#' * 200_000}x\n",
+    ):
+        assert len(hashes(*of(comment, "a.py"))) >= 1
+
+
 @settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, 5), max_size=4), min_size=1, max_size=14), st.integers(1, 4), st.randoms())
 def test_some_document_keeps_every_passage(held: list[set[int]], documents: int, rng: random.Random) -> None:

@@ -60,3 +60,8 @@ def test_dates_in_names(stem: str, found: date | None) -> None:
 def test_whatever_is_found_is_a_day(value: str, head: str) -> None:
     found = date_of({"date": value, "modified": value}, head, "a.md")
     assert found is None or date.fromisoformat(found)
+
+
+def test_long_runs_of_spaces_cost_no_time() -> None:
+    assert effective("effective" + " " * 1_400 + "x") is None
+    assert effective("Effective   from\n\n1 May 2024") == date(2024, 5, 1)
