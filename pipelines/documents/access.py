@@ -51,7 +51,7 @@ def assign(
     import numpy as np
     import pyarrow.compute as pc
 
-    made = [Access(rule.tenant or TENANT, tuple(sorted(set(rule.labels)))) for rule in rules]
+    made = [*(Access(rule.tenant or TENANT, tuple(sorted(set(rule.labels)))) for rule in rules), Access()]
     chosen = np.full(len(uris), -1)
     unused = []
     for number, rule in enumerate(rules):
@@ -59,7 +59,7 @@ def assign(
         if not matched.any():
             unused.append(rule.glob)
         chosen[matched & (chosen < 0)] = number
-    access = [made[number] if number >= 0 else Access() for number in chosen.tolist()]
+    access = [made[number] for number in chosen.tolist()]  # -1: the last
     refused: dict[int, str] = {}
     for position, claim in enumerate(claims or ()):
         if claim is not None and chosen[position] < 0:

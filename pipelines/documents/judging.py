@@ -224,7 +224,9 @@ def _kinds(world: _World) -> npt.NDArray[np.int64]:
     """A number for each media type and audience: only such documents are compared."""
     codes, _ = _numbered(world.ledger.table["media_type"])
     audiences: dict[Access, int] = {}
-    own = np.array([audiences.setdefault(one, len(audiences)) for one in world.who], dtype=np.int64)
+    each = {id(one): one for one in world.who}  # a handful, where thousands of documents share them
+    numbers = {key: audiences.setdefault(one, len(audiences)) for key, one in each.items()}
+    own = np.array([numbers[id(one)] for one in world.who], dtype=np.int64)
     return codes * max(1, len(audiences)) + own
 
 
