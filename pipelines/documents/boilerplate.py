@@ -64,7 +64,8 @@ _LOOKS = re.compile(
     r"\btodos os direitos\b|\bwszelkie prawa zastrzeżone\b"
 )
 _COMMENT = re.compile(
-    r"\A(?:#!.*(?:\r\n|\n|\r))?(?:/\*[\s\S]*?\*/|<!--[\s\S]*?-->|(?:[ \t]*(?://|#|--|;|%|\.\.)(?!include|define|if|pragma).*(?:\r\n|\n|\r|\Z))+)"
+    r"\A(?:#!.*(?:\r\n|\n|\r))?(?:/\*[\s\S]*?\*/|<!--[\s\S]*?-->|"
+    r"(?:[ \t]*+(?://|#|--|;|%|\.\.)(?!include|define|if|pragma).*(?:\r\n|\n|\r|\Z))+)"
 )
 _EMPTY_COMMENT = re.compile(r"(?:\r\n|\n|\r)[ \t]*+(?:\*|//++|#++|--|;++|%++|\.\.)?+[ \t]*+(?=\r\n|\n|\r)")
 _SIGNATURE = re.compile(r"(?:\r\n|\n|\r)(?=--[ \t]*(?:\r\n|\n|\r))")

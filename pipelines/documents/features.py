@@ -35,7 +35,7 @@ def schema() -> "pa.Schema":
         [
             ("id", pa.string()),
             ("characters", pa.int64()),  # of the text
-            ("words_digest", pa.binary()),  # of the words of the text: equal for the same text in other bytes
+            ("words_digest", pa.binary()),  # of all its words, notes aside: equal for the same text in other bytes
             ("title_name", pa.string()),  # what versions share, see versions.names_of
             ("stem_name", pa.string()),
             ("passages", pa.list_(pa.uint64())),  # hashes of boilerplate.passages
@@ -68,7 +68,7 @@ def features_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "characters": len(text),
-        "words_digest": hashlib.sha256(" ".join(text.split()).encode()).digest()[:16],
+        "words_digest": _words_digest(text, blocks),
         "title_name": title_name,
         "stem_name": stem_name,
         "passages": boilerplate.hashes(text, blocks),
@@ -80,6 +80,13 @@ def features_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "marks": [],
         "parsed_blocks": None,
     }
+
+
+def _words_digest(text: str, blocks: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """None where nothing is said: two scans whose pages are noted alike are not the same."""
+    said = (text[b["start"] : b["end"]] for b in blocks if b["kind"] != "note") if blocks else (text,)
+    words = " ".join(word for piece in said for word in piece.split())
+    return hashlib.sha256(words.encode()).digest()[:16] if words else None
 
 
 def signature_of(media_type: str, text: str, blocks: Sequence[Mapping[str, Any]]) -> bytes:

@@ -7,6 +7,7 @@ found out about unchanged documents is only not computed again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,10 @@ def judge(ledger: Ledger, settings: Documents, scratch: Path) -> Judged:
     edges = _edges(world)
     newer = versions.resolve(edges, world.may_replace)
     never = frozenset(_ordered(world.at[older], world.at[by]) for older, by in newer.items())
-    words = [d if n else None for d, n in zip(ledger.values("words_digest"), ledger.values("characters"), strict=True)]
-    exact = near_duplicates.exact_repeats((ledger.values("sha256"), words), world.rank, world.covers, never)
+    keys = (ledger.values("sha256"), ledger.values("words_digest"))
+    exact = near_duplicates.exact_repeats(keys, world.rank, world.covers, never)
     world, found = _marked(world, settings, scratch, silent={*exact, *(world.at[older] for older in newer)})
-    near = _near(world, settings.near_duplicate_threshold, exact, never)
+    near = _near(world, settings.near_duplicate_threshold, exact, never, kept_in={one.first for one in found})
     originals = _joined(exact, near.originals, never)
     return Judged(
         ledger=world.ledger,
@@ -280,8 +281,13 @@ def _compared_schema() -> "pa.Schema":
 
 
 def _near(
-    world: _World, threshold: float, exact: Mapping[int, int], never: frozenset[tuple[int, int]]
+    world: _World,
+    threshold: float,
+    exact: Mapping[int, int],
+    never: frozenset[tuple[int, int]],
+    kept_in: AbstractSet[int],
 ) -> near_duplicates.Repeats:
+    """Near repeats; a document that keeps boilerplate for others (`kept_in`) is none, or it would vanish with it."""
     signatures = world.ledger.values("signature")
     for repeat in exact:
         signatures[repeat] = b""
@@ -292,7 +298,7 @@ def _near(
         whole_of=world.ledger.text,
         same_name=_same_name(world.ledger),
         rank=world.rank,
-        covers=world.covers,
+        covers=lambda a, b: b not in kept_in and world.covers(a, b),
         never=never,
         known=_similarities(world),
     )

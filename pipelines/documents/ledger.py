@@ -132,24 +132,23 @@ class Ledger:
 
     def text(self, position: int) -> str:
         """A document's text."""
-        return str(self._source(position)["text"])
+        return str(self._lies(position, "text"))
 
     def blocks(self, position: int) -> list[dict[str, Any]]:
         """A document's blocks, boilerplate marked."""
-        blocks: list[dict[str, Any]]
         if position in self.marked:
             assert self.remarked is not None
-            blocks = self.remarked.row(self.marked[position])["blocks"]
+            blocks = self.remarked.value(self.marked[position], "blocks")
         else:
-            blocks = self._source(position)["blocks"]
-        return blocks
+            blocks = self._lies(position, "blocks")
+        return list(blocks)
 
-    def _source(self, position: int) -> dict[str, Any]:
+    def _lies(self, position: int, column: str) -> Any:
         origin = int(self.origin[position])
         if origin < 0:
-            return self.log.row(-1 - origin)
+            return self.log.value(-1 - origin, column)
         assert self.last is not None
-        return self.last.content.row(origin)
+        return self.last.content.value(origin, column)
 
     def set(self, columns: Mapping[str, Sequence[Any]]) -> "Ledger":
         """The ledger with columns replaced."""

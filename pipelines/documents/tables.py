@@ -72,6 +72,11 @@ class Rows:
         found: dict[str, Any] = self._load(group).slice(number - int(self._begins[group]), 1).to_pylist()[0]
         return found
 
+    def value(self, number: int, column: str) -> Any:
+        """One value."""
+        group = int(np.searchsorted(self._ends, number, side="right"))
+        return self._load(group)[column][number - int(self._begins[group])].as_py()
+
 
 def stored_rows(path: Path, columns: Sequence[str], schema: "pa.Schema") -> Rows:
     """The rows of a Parquet file."""

@@ -155,6 +155,22 @@ def test_boilerplate_stays_in_the_text_and_leaves_the_chunks(both: Both) -> None
     assert (told.text, told.documents, told.of, told.kept_in) == (DISCLAIMER, 9, 9, "m0.md")
 
 
+def test_the_document_that_keeps_boilerplate_is_never_left_out_as_a_repeat(both: Both) -> None:
+    long = words(50, 300)
+    both.write({"a.md": f"# M\n\n{long}", "b.md": f"# M\n\n{long}\n\n{DISCLAIMER}"})
+    assert documents(both.run()[0])["b.md"].near_duplicate_of == "a.md"
+    both.write({f"m{n}.md": f"# M\n\n{words(n)}\n\n{DISCLAIMER}" for n in range(9)})
+    first, second = both.run()
+    assert documents(first)["b.md"].near_duplicate_of is None
+    assert [c.uri for c in chunks(second) if "confidential" in c.text] == ["b.md"]
+
+
+def test_documents_of_notes_alone_do_not_repeat_each_other(both: Both) -> None:
+    # as two scans whose pages are noted alike
+    both.write({"a.md": "---\npages: 1\n---\n", "b.md": "---\npages:  1\n---\n"})
+    assert not any(d.near_duplicate_of for d in documents(both.run()[0]).values())
+
+
 def test_only_documents_whose_marks_change_are_chunked_again(both: Both) -> None:
     both.write({f"m{n}.md": f"# M\n\n{words(n)}\n\n{DISCLAIMER}" for n in range(7)})
     both.write({f"other{n}.md": f"# O\n\n{words(100 + n)}" for n in range(4)})
