@@ -85,7 +85,7 @@ def features_of(row: Mapping[str, Any]) -> dict[str, Any]:
 def _words_digest(text: str, blocks: Sequence[Mapping[str, Any]]) -> bytes | None:
     """None where nothing is said: two scans whose pages are noted alike are not the same."""
     said = (text[b["start"] : b["end"]] for b in blocks if b["kind"] != "note") if blocks else (text,)
-    words = " ".join(word for piece in said for word in piece.split())
+    words = " ".join(" ".join(said).split())
     return hashlib.sha256(words.encode()).digest()[:16] if words else None
 
 
