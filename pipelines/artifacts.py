@@ -6,6 +6,7 @@ Not covered: what the records mean (contracts.py), which stage reads which folde
 """
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +72,8 @@ class StageJob:
     report: Callable[[int, int, str], None]
     notes: dict[str, Any] = field(default_factory=dict)
     """Measurements (seconds, links) for run.json: never hashed."""
+    digest: Callable[[Path], str] = field(default_factory=lambda: sha256_file)
+    """sha256 of a source file, remembered from when the stage's key was computed."""
 
 
 # --- bytes -----------------------------------------------------------------------------------
@@ -86,6 +90,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@cache
+def version_of(library: str) -> str:
+    """Version of an installed distribution; looking one up takes most of a millisecond."""
+    return importlib.metadata.version(library)
+
+
 def sha256_tree(path: Path) -> str:
     """Digest of a file, or of a folder as the sorted list of its files' names and digests.
 
@@ -99,7 +109,29 @@ def sha256_tree(path: Path) -> str:
 
 def files_of(folder: Path) -> list[Path]:
     """Every hashed file below a folder, sorted by name."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != RUN_FILE)
+    return [Path(entry.path) for entry in _entries(folder)]
+
+
+def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """The same as entries that know their kind: a thousandth of a second for a hundred files. Links to folders are
+    not followed, folders that cannot be read are passed over."""
+    open_folders = [_sorted_entries(os.fspath(folder))]
+    while open_folders:
+        entry = next(open_folders[-1], None)
+        if entry is None:
+            open_folders.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            open_folders.append(_sorted_entries(entry.path))
+        elif entry.is_file() and entry.name != RUN_FILE:
+            yield entry
+
+
+def _sorted_entries(folder: str) -> Iterator["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as found:
+            return iter(sorted(found, key=lambda entry: entry.name))
+    except PermissionError:
+        return iter(())
 
 
 class Digests:
@@ -112,28 +144,41 @@ class Digests:
 
     def file(self, path: Path) -> str:
         """Digest of one file."""
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        known = self._known.get(str(path))
-        if known is not None and known[:3] == stamp:
-            return str(known[3])
-        digest = sha256_file(path)
-        self._known[str(path)] = [*stamp, digest]
-        self._changed = True
-        return digest
+        name = os.fspath(path)
+        return self._digest(name, os.stat(name))  # noqa: PTH116  asked for every source of a run
 
     def tree(self, path: Path) -> str:
         """Same value as `sha256_tree`."""
         if path.is_file():
             return self.file(path)
-        lines = [f"{self.file(p)}  {p.relative_to(path).as_posix()}" for p in files_of(path)]
+        cut = len(os.path.join(path, ""))  # noqa: PTH118  strings: a tenth of the time of Path objects
+        lines = [f"{self._digest(e.path, e.stat())}  {e.path[cut:].replace(os.sep, '/')}" for e in _entries(path)]
         return sha256_of("\n".join(lines).encode())
+
+    def learn(self, path: Path, digest: str) -> None:
+        """Remember the digest of a file that was just written."""
+        self._known[str(path)] = [*_stamp(path.stat()), digest]
+        self._changed = True
 
     def save(self) -> None:
         """Keep what was learned for the next process."""
         if self._changed:
-            write_json(self._path, self._known)
+            write_text(self._path, json.dumps(self._known))  # on one line: thrice as fast for thousands of files
             self._changed = False
+
+    def _digest(self, path: str, stat: os.stat_result) -> str:
+        stamp = _stamp(stat)
+        known = self._known.get(path)
+        if known is not None and known[:3] == stamp:
+            return str(known[3])
+        digest = sha256_file(Path(path))
+        self._known[path] = [*stamp, digest]
+        self._changed = True
+        return digest
+
+
+def _stamp(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -297,10 +342,15 @@ class ObjectStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root / "sha256"
+        self._folder = str(self.root)
 
     def path(self, digest: str) -> Path:
         """Where an object lies (whether or not it is there)."""
         return self.root / digest[:2] / digest
+
+    def has(self, digest: str) -> bool:
+        """Whether an object is there."""
+        return os.path.exists(f"{self._folder}/{digest[:2]}/{digest}")  # noqa: PTH110  asked for every source of a run
 
     def put_bytes(self, data: bytes) -> str:
         """Store bytes; give their digest."""

@@ -7,12 +7,13 @@ Not covered: how records lie on disk (artifacts.py) and in SQL (store.py).
 
 import hashlib
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Split = Literal["train", "validation", "golden"]
 Origin = Literal["curated", "synthetic", "feedback"]
@@ -24,6 +25,15 @@ def content_id(*parts: Any) -> str:
     """sha256 hex of the parts' canonical JSON: the name of a computed thing."""
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def visible(labels: Collection[str], held: Collection[str]) -> bool:
+    """Whether a caller who holds the labels `held` may see what carries `labels`; the tenant is compared beside it.
+
+    Labels are alternatives, as groups of readers are: one in common is enough, and what carries none is seen by
+    everybody of its tenant. (Two groups that must both be held are a third label of their own.)
+    """
+    return not labels or not frozenset(labels).isdisjoint(held)
 
 
 class Contract(BaseModel):
@@ -55,10 +65,17 @@ class Document(Contract):
     title: str
     text: str
     blocks: tuple[Block, ...] = ()
+    content_digest: str = ""
+    """Of title, text and blocks: what chunks are made of; "" where nobody has computed it."""
+    language: str | None = None
+    """ISO 639-1; None: too short to tell, or code."""
+    date: str | None = None
+    """YYYY-MM-DD that the document gives itself: written, sent or in force."""
     tenant: str = "default"
     labels: tuple[str, ...] = ()
+    """Who may see it: `visible`."""
     near_duplicate_of: str | None = None
-    """uri of the document (first by uri) that this one nearly repeats."""
+    """uri of the document that this one repeats, exactly or nearly; whoever sees this one sees that one."""
     superseded_by: str | None = None
     """uri of the newer version; superseded documents stay reachable and rank lower."""
 
@@ -86,8 +103,13 @@ class Chunk(Contract):
     heading_path: tuple[str, ...] = ()
     page: int | None = None
     tokens: int
+    language: str | None = None
+    """ISO 639-1 of its document."""
+    date: str | None = None
+    """YYYY-MM-DD of its document."""
     tenant: str = "default"
     labels: tuple[str, ...] = ()
+    """Who may see it: `visible`."""
     superseded: bool = False
 
 

@@ -132,11 +132,14 @@ def _bring_up_to_date(
         previous=folder if (folder / STAGE_FILE).exists() else None,
         state=workspace.state,
         report=report,
+        digest=digests.file,
     )
     started = time.time()
     _function(stage.body)(job)
-    _finish(fresh, parts, key, started, job.notes)
+    outputs = _finish(fresh, parts, key, started, job.notes)
     swap_in(fresh, folder)
+    for name, digest in outputs.items():
+        digests.learn(folder / name, digest)
     _give_back_memory()
     return True, key
 
@@ -162,7 +165,8 @@ def _unfinished(folder: Path, key: str) -> Path:
     return mine
 
 
-def _finish(fresh: Path, parts: dict[str, Any], key: str, started: float, notes: dict[str, Any]) -> None:
+def _finish(fresh: Path, parts: dict[str, Any], key: str, started: float, notes: dict[str, Any]) -> dict[str, str]:
+    """Write run.json and stage.json; the digests of the outputs by name."""
     of_processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)  # parsers and training may have their own
     peak = max(resource.getrusage(who).ru_maxrss for who in of_processes)
     run = {
@@ -175,6 +179,7 @@ def _finish(fresh: Path, parts: dict[str, Any], key: str, started: float, notes:
     write_json(fresh / RUN_FILE, run)
     outputs = {p.relative_to(fresh).as_posix(): sha256_file(p) for p in files_of(fresh)}
     write_json(fresh / STAGE_FILE, {"key": key, **parts, "outputs": outputs})
+    return outputs
 
 
 def _give_back_memory() -> None:

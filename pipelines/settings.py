@@ -44,6 +44,20 @@ class Archives(Model):
     timeout_s: float = Field(gt=0)
 
 
+LABEL = r"[\w.:@/-]{1,100}"
+"""An access label or tenant: what stands in a filter without being quoted."""
+
+
+class AccessRule(Model):
+    """Who may see the documents whose uri a glob matches."""
+
+    glob: str = Field(min_length=1)
+    """Over uris: `*` and `?` stay within a folder, `**` does not; without a slash a file's name in any folder."""
+    labels: tuple[Annotated[str, Field(pattern=rf"^{LABEL}$")], ...]
+    """A caller who holds one of them may see the document; none: everybody of the tenant."""
+    tenant: Annotated[str, Field(pattern=rf"^{LABEL}$")] | None = None
+
+
 class Documents(Model):
     """Stage `ingest`."""
 
@@ -56,6 +70,14 @@ class Documents(Model):
     near_duplicate_threshold: float = Field(gt=0, le=1)
     """Jaccard similarity of word 5-grams from which two documents count as the same text."""
     archives: Archives
+    boilerplate_documents: int = Field(ge=0)
+    """A passage that looks like boilerplate is put aside when so many documents of a folder hold it; 0: never."""
+    boilerplate_share: float = Field(gt=0, le=1)
+    """Any other passage is put aside when three times as many, and this share of the folder, begin or end with it."""
+    access: tuple[AccessRule, ...]
+    """The first rule that matches decides; without one, a document is seen by everybody of the tenant `default`."""
+    labels_in_documents: bool
+    """Whether front matter (`access:` or `labels:`) decides where no rule matches."""
 
 
 class Chunking(Model):

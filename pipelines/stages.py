@@ -5,8 +5,6 @@ give an equal key (`key_parts`), and nothing heavy is imported to compute one.
 Not covered: running a stage (runner.py), `register` (an effect: release/), schedules (flows/).
 """
 
-import importlib
-import importlib.metadata
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from pipelines.artifacts import (
     Workspace,
     sha256_file,
     sha256_of,
+    version_of,
 )
 from pipelines.contracts import SCHEMA_VERSION
 from pipelines.documents import sources
@@ -110,7 +109,14 @@ STAGES: dict[str, Stage] = {
             files=(SOURCES,),
             settings=("documents",),
             modules=(
+                "pipelines.documents.access",
+                "pipelines.documents.boilerplate",
+                "pipelines.documents.dates",
+                "pipelines.documents.features",
                 "pipelines.documents.ingest",
+                "pipelines.documents.judging",
+                "pipelines.documents.languages",
+                "pipelines.documents.ledger",
                 "pipelines.documents.near_duplicates",
                 "pipelines.documents.parsers",
                 "pipelines.documents.sandbox",
@@ -128,7 +134,8 @@ STAGES: dict[str, Stage] = {
                 "lxml",
                 "charset-normalizer",
                 "markdown-it-py",
-                "datasketch",
+                "numpy",
+                "py3langid",
             ),
         ),
         Stage(
@@ -301,7 +308,7 @@ def key_parts(
         "stage": stage.name,
         "schema_version": SCHEMA_VERSION,
         "code": code_digest(stage.modules),
-        "libraries": {name: importlib.metadata.version(name) for name in stage.libraries},
+        "libraries": {name: version_of(name) for name in stage.libraries},
         "parameters": parameters(stage, settings),
         "inputs": inputs,
     }
@@ -353,6 +360,8 @@ def _setting(settings: Settings, name: str) -> Any:
 def _without_paths(value: Any) -> Any:
     if isinstance(value, Path):
         return None
+    if isinstance(value, tuple):
+        return [_without_paths(each) for each in value]
     if hasattr(value, "model_dump"):
         return {k: _without_paths(getattr(value, k)) for k in type(value).model_fields}
     return value

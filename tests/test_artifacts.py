@@ -83,6 +83,28 @@ def test_remembered_digests_notice_a_change(tmp_path: Path) -> None:
     assert Digests(tmp_path / "digests.json").tree(place) == artifacts.sha256_tree(place) != first
 
 
+def test_files_are_listed_as_their_paths_sort_and_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    for name in ("b/c", "a-b", "a/z", "a/b/c", "run.json", "a/run.json", ".hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "b" / "file").symlink_to(tmp_path / "a-b")
+    found = artifacts.files_of(tmp_path)
+    assert found == sorted(found)
+    assert [p.relative_to(tmp_path).as_posix() for p in found] == [".hidden", "a/b/c", "a/z", "a-b", "b/c", "b/file"]
+    assert Digests(tmp_path.parent / "d.json").tree(tmp_path) == artifacts.sha256_tree(tmp_path)
+
+
+def test_a_digest_that_is_learned_holds_until_the_file_changes(tmp_path: Path) -> None:
+    place = tmp_path / "f"
+    place.write_text("one")
+    digests = Digests(tmp_path / "digests.json")
+    digests.learn(place, "known")
+    assert digests.file(place) == "known"
+    place.write_text("three")
+    assert digests.file(place) == artifacts.sha256_file(place)
+
+
 def test_run_json_is_never_hashed(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("x")
     before = artifacts.sha256_tree(tmp_path)
@@ -103,6 +125,12 @@ def test_a_folder_comes_back_from_the_object_store_as_it_went_in(
     assert store.put(root / "in") == digest
     out = store.get_tree(digest, root / "out")
     assert {p.relative_to(out).as_posix(): p.read_bytes() for p in artifacts.files_of(out)} == files
+
+
+def test_the_object_store_says_what_it_has(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path)
+    digest = store.put_bytes(b"x")
+    assert store.has(digest) and not store.has("0" * 64)
 
 
 def test_a_missing_object_is_named(tmp_path: Path) -> None:

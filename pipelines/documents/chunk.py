@@ -1,45 +1,92 @@
 """Stage chunk: documents.parquet -> chunks.parquet.
 
-Invariants: chunks lie in the order of their documents and of their place in them; those of an unchanged
-document are taken over when the chunker's parameters are the same; a near-duplicate has no chunks.
+Invariants: chunks lie in the order of their documents and of their place in them; those of a document with the same
+content are taken over when the chunker's parameters are the same, with its labels, dates and standing as they are now;
+a repeat has no chunks. Chunks are not held in memory: they are written group by group.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipelines.artifacts import StageJob, arrow_schema, read_json, write_json
-from pipelines.contracts import Block, Chunk, Document, content_id
+from pipelines.contracts import SCHEMA_VERSION, Block, Chunk, Document, content_id
 from pipelines.documents.chunker import CHUNKER_VERSION, Count, pieces
-from pipelines.documents.tables import read_table, table_of, write_table
+from pipelines.documents.tables import (
+    Log,
+    Rows,
+    group_writer,
+    interleaved,
+    read_columns,
+    read_table,
+    stored_rows,
+    write_table,
+)
+from pipelines.errors import StageError
 from pipelines.modelfiles import model_digest, model_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNKS = "chunks.parquet"
+CHUNKED = "chunked.parquet"
 NOTES = "chunk.json"
 _DOCUMENTS = "documents.parquet"
-_INGEST_NOTES = "ingest.json"
+_STANDING = ("language", "date", "tenant", "labels", "superseded_by")
+"""What a chunk takes from its document each time, and its own column for the last."""
+_SMALL = ("id", "content_digest", "near_duplicate_of", *_STANDING)
+_GROUP_ROWS = 8192
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last output: of which documents (id -> content) it holds how many chunks from which row on."""
+
+    chunks: Rows
+    documents: "pa.Table"
+
+    @classmethod
+    def open(cls, place: Path | None, notes: Mapping[str, Any]) -> "Last | None":
+        """The output in a folder; None when there is none, or it was made in another way."""
+        if place is None or not all((place / name).exists() for name in (NOTES, CHUNKS, CHUNKED)):
+            return None
+        if read_json(place / NOTES) != notes:
+            return None
+        try:
+            schema = arrow_schema(Chunk)
+            return cls(stored_rows(place / CHUNKS, schema.names, schema), read_columns(place / CHUNKED, _schema()))
+        except StageError:  # of an older layout
+            return None
 
 
 def run(job: StageJob) -> None:
     """Chunk what is new, take over the rest, write."""
-    place = job.inputs["ingest"]
-    documents = read_table(place / _DOCUMENTS, Document)
+    place = job.inputs["ingest"] / _DOCUMENTS
+    documents = read_table(place, Document, _SMALL)
     parameters = chunk_parameters(job)
-    notes = {
-        "parameters": parameters,
-        "parsers": read_json(place / _INGEST_NOTES)["parsers"] if (place / _INGEST_NOTES).exists() else None,
-    }
-    last, chunked = _last_output(job, notes)
-    indexed = [i for i, original in enumerate(documents["near_duplicate_of"].to_pylist()) if original is None]
-    ids = documents["id"].to_pylist()
-    new = [i for i in indexed if ids[i] not in chunked]
-    fresh = _fresh(job, documents, new, parameters) if new else None
-    table = _assembled(documents, [ids[i] for i in indexed], last, fresh)
-    write_table(job.output / CHUNKS, table)
-    write_json(job.output / NOTES, {**notes, "documents": [ids[i] for i in indexed]})
-    job.notes.update(chunks=table.num_rows, documents=len(indexed), documents_chunked=len(new))
+    notes = {"schema_version": SCHEMA_VERSION, "parameters": parameters}
+    last = Last.open(job.previous, notes)
+    indexed = np.flatnonzero(documents["near_duplicate_of"].is_null().to_numpy())
+    begins, counts = _taken(documents, indexed, last)
+    new = np.flatnonzero(counts < 0)
+    with Log(job.output, "chunks", arrow_schema(Chunk), {}) as log:
+        log.remove()  # of an interrupted run: the last document may be there in part
+        if len(new):
+            content = stored_rows(place, ("id", "uri", "title", "text", "blocks"), arrow_schema(Document))
+            begins[new], counts[new] = _chunk(job, content, indexed[new], log, parameters)
+    rows = np.repeat(begins, counts) + _within(counts)
+    origin = np.where(np.repeat(np.isin(np.arange(len(indexed)), new), counts), -1 - rows, rows)
+    _write(job.output / CHUNKS, last, log, origin, documents.take(indexed), np.repeat(np.arange(len(indexed)), counts))
+    write_table(job.output / CHUNKED, _chunked(documents, indexed, counts))
+    write_json(job.output / NOTES, notes)
+    log.remove()
+    job.notes.update(chunks=len(rows), documents=len(indexed), documents_chunked=len(new))
 
 
 def chunk_parameters(job: StageJob) -> str:
@@ -62,32 +109,63 @@ def token_counter(model: str) -> Count:
     return count
 
 
-def _last_output(job: StageJob, notes: Mapping[str, Any]) -> tuple["pa.Table | None", set[str]]:
-    """The last chunks and the documents that they were made of, when made in the same way."""
-    place = job.previous
-    if place is None or not (place / NOTES).exists() or not (place / CHUNKS).exists():
-        return None, set()
-    written = read_json(place / NOTES)
-    if any(written.get(name) != value for name, value in notes.items()) or notes["parsers"] is None:
-        return None, set()
-    return read_table(place / CHUNKS, Chunk), set(written["documents"])
+def _schema() -> "pa.Schema":
+    """Columns of chunked.parquet, a row an indexed document."""
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("content_digest", pa.string()), ("chunks", pa.int64())])
 
 
-def _fresh(job: StageJob, documents: "pa.Table", new: Sequence[int], parameters: str) -> "pa.Table":
+def _chunked(documents: "pa.Table", indexed: Ints, counts: Ints) -> "pa.Table":
+    import pyarrow as pa
+
+    own = documents.select(["id", "content_digest"]).take(pa.array(indexed))
+    return own.append_column("chunks", pa.array(counts, pa.int64())).cast(_schema())
+
+
+def _taken(documents: "pa.Table", indexed: Ints, last: Last | None) -> tuple[Ints, Ints]:
+    """First row and number of each indexed document's chunks in the last output; -1 chunks: it has to be chunked."""
+    import pyarrow.compute as pc
+
+    counts = np.full(len(indexed), -1, dtype=np.int64)
+    if last is None or not last.documents.num_rows:
+        return np.zeros(len(indexed), dtype=np.int64), counts
+    held = last.documents["chunks"].to_numpy()
+    names = last.documents["id"].combine_chunks()
+    at = pc.fill_null(pc.index_in(documents["id"], value_set=names), -1).to_numpy().astype(np.int64)[indexed]
+    digests = last.documents["content_digest"].to_numpy(zero_copy_only=False)[at]
+    now = documents["content_digest"].to_numpy()[indexed]
+    same = (at >= 0) & (now == digests) & (now != "")
+    counts[same] = held[at[same]]
+    return np.where(same, (np.cumsum(held) - held)[at], 0), counts
+
+
+def _within(counts: Ints) -> Ints:
+    """0, 1, 2 ... for each document's chunks."""
+    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _chunk(job: StageJob, content: Rows, documents: Ints, log: Log, parameters: str) -> tuple[Ints, Ints]:
+    """Chunk documents into the log; first row and number of chunks of each."""
     count = token_counter(job.settings.embedding.model)
-    chunks: list[Chunk] = []
-    for done, index in enumerate(new, 1):
-        row = documents.slice(index, 1).to_pylist()[0]
-        chunks += _chunks_of(row, count, job, parameters)
-        job.report(done, len(new), row["uri"])
-    return table_of(chunks, Chunk)
+    begins, counts = np.zeros(len(documents), dtype=np.int64), np.zeros(len(documents), dtype=np.int64)
+    made = 0
+    for done, number in enumerate(documents.tolist()):
+        row = content.row(number)
+        begins[done] = made
+        for chunk in _chunks_of(row, count, job, parameters):
+            log.append(chunk, len(chunk["text"]))
+            made += 1
+        counts[done] = made - begins[done]
+        job.report(done + 1, len(documents), row["uri"])
+    return begins, counts
 
 
-def _chunks_of(row: Mapping[str, Any], count: Count, job: StageJob, parameters: str) -> Iterator[Chunk]:
+def _chunks_of(row: Mapping[str, Any], count: Count, job: StageJob, parameters: str) -> Iterator[dict[str, Any]]:
     chunking = job.settings.chunking
     blocks = [Block.model_validate(block) for block in row["blocks"]]
     found = pieces(row["text"], blocks, count, size=chunking.size_tokens, overlap=chunking.overlap_tokens)
-    for piece in found:
+    for piece in sorted(found, key=lambda each: (each.start, each.end)):
         yield Chunk(
             id=content_id(row["id"], piece.start, piece.end, parameters),
             document_id=row["id"],
@@ -99,26 +177,19 @@ def _chunks_of(row: Mapping[str, Any], count: Count, job: StageJob, parameters: 
             heading_path=piece.heading_path,
             page=piece.page,
             tokens=piece.tokens,
-            tenant=row["tenant"],
-            labels=tuple(row["labels"]),
-        )
+        ).model_dump(mode="json")
 
 
-def _assembled(
-    documents: "pa.Table", order: Sequence[str], last: "pa.Table | None", fresh: "pa.Table | None"
-) -> "pa.Table":
-    """Kept and new chunks in the order of their documents, `superseded` as the documents now say."""
-    import numpy as np
+def _write(path: Path, last: Last | None, log: Log, origin: Ints, documents: "pa.Table", owners: Ints) -> None:
+    """Chunks by origin (a row of the last output, or -1 - a row of the log), each with its document's standing."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    place = {name: position for position, name in enumerate(order)}
-    whole = pa.concat_tables([t for t in (last, fresh) if t is not None] or [arrow_schema(Chunk).empty_table()])
-    at = np.array([place.get(name, -1) for name in whole["document_id"].to_pylist()], dtype=np.int64)
-    starts = whole["start"].to_numpy()
-    ends = whole["end"].to_numpy()
-    rows = np.lexsort((ends, starts, at))
-    table = whole.take(pa.array(rows[at[rows] >= 0]))
-    old = documents.filter(pc.is_valid(documents["superseded_by"]))["id"].combine_chunks()
-    superseded = pc.is_in(table["document_id"], value_set=old)
-    return table.set_column(table.schema.get_field_index("superseded"), "superseded", superseded)
+    schema, fresh = arrow_schema(Chunk), log.rows()
+    with group_writer(path, schema) as write:
+        for first in range(0, max(1, len(origin)), _GROUP_ROWS):
+            part = interleaved(last.chunks if last else None, fresh, origin[first : first + _GROUP_ROWS], schema)
+            standing = documents.select(_STANDING).take(pa.array(owners[first : first + _GROUP_ROWS]))
+            for name in _STANDING[:-1]:
+                part = part.set_column(schema.get_field_index(name), schema.field(name), standing[name])
+            superseded = standing["superseded_by"].is_valid()
+            write(part.set_column(schema.get_field_index("superseded"), schema.field("superseded"), superseded))

@@ -1,43 +1,48 @@
 """Stage ingest: sources -> documents.parquet, quarantine.parquet; each source's bytes into the object store.
 
+Beside them lie features.parquet, versions.parquet and compared.parquet, from which the next run goes on, and
+boilerplate.parquet, which says what was put aside.
 Invariants: rows are sorted by uri; a document whose uri, bytes and parsers are unchanged is taken over from
 the last output without being parsed, and the files are the same bytes either way; what an interrupted run
-has parsed is not parsed again; one bad file costs itself alone.
+has parsed is not parsed again; one bad file costs itself alone. Texts are not held in memory: what was parsed
+lies in a log on disk until it is written.
 """
 
-import importlib.metadata
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from pipelines.artifacts import (
     ObjectStore,
     StageJob,
-    read_json,
+    arrow_schema,
     read_rows,
     sha256_file,
+    version_of,
     write_json,
     write_rows,
 )
-from pipelines.contracts import Document, Quarantined, content_id
-from pipelines.documents import near_duplicates, versions
+from pipelines.contracts import SCHEMA_VERSION, Document, Quarantined, content_id
+from pipelines.documents import languages
+from pipelines.documents.features import features_digest
+from pipelines.documents.features import schema as features_schema
+from pipelines.documents.judging import BOILERPLATE, COMPARED, VERSIONS, Judged, judge
+from pipelines.documents.ledger import DOCUMENTS, FEATURES, NOTES, Last, Ledger
 from pipelines.documents.sandbox import Result, Sandbox, Task
 from pipelines.documents.sources import Source, find_sources, origins, refusal
-from pipelines.documents.tables import read_table, table_of, write_table
+from pipelines.documents.tables import Log, group_writer, write_table
 from pipelines.errors import SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DOCUMENTS = "documents.parquet"
 QUARANTINE = "quarantine.parquet"
-SIGNATURES = "signatures.parquet"
-NOTES = "ingest.json"
-_UNFINISHED = "parsed.jsonl"
+_JUDGING = ("near_duplicate_threshold", "boilerplate_documents", "boilerplate_share", "access")
+"""Settings that change no text and keep nothing in quarantine."""
+_LIMITS = ("archives", "max_bytes", "timeout_s", "memory_bytes", "labels_in_documents")
+"""Settings that change no text and may keep a file in quarantine. All others count as changing what is read."""
 _LIBRARIES = (
     "pdfplumber",
     "pypdfium2",
@@ -49,44 +54,58 @@ _LIBRARIES = (
     "markdown-it-py",
 )
 
+Key = tuple[str, str | None]
+"""uri and sha256."""
+
 
 @dataclass(frozen=True)
 class Known:
-    """What the last output and an interrupted run hold: (uri, sha256) -> where."""
+    """What the last output and an interrupted run hold of a source: in which row, or why not."""
 
-    table: "pa.Table | None"
-    rows: Mapping[tuple[str, str], int]
-    quarantined: Mapping[tuple[str, str | None], Quarantined]
-    signatures: Mapping[str, bytes]
-    unfinished: Mapping[tuple[str, str], Document | Quarantined]
+    last: Last | None
+    rows: Mapping[Key, int]
+    logged: Mapping[Key, int]
+    quarantined: Mapping[Key, Quarantined]
+
+
+@dataclass
+class Outcomes:
+    """What became of the sources so far: rows of the last output, rows of the log, quarantine."""
+
+    taken: list[int] = field(default_factory=list)
+    fresh: list[int] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    parsed: int = 0
+
+    @property
+    def settled(self) -> int:
+        """How many sources are through."""
+        return len(self.taken) + len(self.fresh) + len(self.quarantined)
 
 
 def run(job: StageJob) -> None:
-    """Read, parse, look for repeats and older versions, write.
+    """Read, parse, judge, write.
 
     Raises SourceError for a source that cannot be read, or when nothing in any could be parsed.
     """
-    named = job.settings.files.sources
-    limits = job.settings.documents
-    sources = find_sources(named, job.state, limits, job.report)
-    parsers = parsers_digest()
-    known = _known(job, {"parsers": parsers, "limits": limits.model_dump()})
-    taken, fresh, quarantined = [], [], []
-    for outcome in _outcomes(job, sources, known):
-        if isinstance(outcome, int):
-            taken.append(outcome)
-        elif isinstance(outcome, Document):
-            fresh.append(outcome)
-        else:
-            quarantined.append(outcome)
-    if not taken and not fresh:
-        raise SourceError(_nothing_parsed(named, quarantined))
-    table = _assembled(known.table, taken, fresh)
-    table, signatures = _judged(table, known.signatures, limits.near_duplicate_threshold)
-    _write(job.output, table, signatures, quarantined)
-    write_json(job.output / NOTES, {"parsers": parsers, "limits": limits.model_dump()})
-    (job.output / _UNFINISHED).unlink(missing_ok=True)
-    job.notes.update(documents=table.num_rows, parsed=len(fresh), quarantined=len(quarantined))
+    named, limits = job.settings.files.sources, job.settings.documents
+    conditions = _conditions(job)
+    log = Log(job.output, "parsed", _parsed_schema(), conditions)
+    with log, Sandbox(limits, workers=job.settings.runtime.threads) as sandbox:
+        sandbox.warm_up()
+        sources = find_sources(named, job.state, limits, job.report)
+        known = _known(job, log, conditions)
+        outcomes = _outcomes(job, sources, known, log, sandbox)
+    if not outcomes.taken and not outcomes.fresh:
+        raise SourceError(_nothing_parsed(named, outcomes.quarantined))
+    ledger = Ledger.of(known.last, outcomes.taken, log.rows(), outcomes.fresh)
+    judged = judge(ledger, limits, job.output)
+    refused = [_refused(job, ledger, uri, reason) for uri, reason in judged.refused.items()]
+    _write(job.output, judged, [*outcomes.quarantined, *refused])
+    write_json(job.output / NOTES, {**conditions, "features": features_digest()})
+    for place in job.output.glob("*.arrows"):
+        place.unlink()
+    _tell(job, judged, outcomes, len(refused))
     if fetched := origins(named, job.state):
         job.notes.update(sources=fetched)
 
@@ -95,138 +114,150 @@ def parsers_digest() -> str:
     """Digest of the code and libraries that make a text of bytes: equal digest, equal text."""
     here = Path(__file__).parent
     code = [sha256_file(path) for path in sorted((here / "parsers").glob("*.py"))]
-    return content_id(code, {name: importlib.metadata.version(name) for name in _LIBRARIES})
+    return content_id(code, {name: version_of(name) for name in _LIBRARIES})
 
 
 # --- what is there already ---------------------------------------------------------------------
 
 
-def _known(job: StageJob, conditions: dict[str, Any]) -> Known:
-    import pyarrow.parquet as pq
-
-    unfinished = _read_unfinished(job.output / _UNFINISHED, conditions)
-    place = job.previous
-    needed = (NOTES, DOCUMENTS, QUARANTINE, SIGNATURES)
-    if place is None or not all((place / name).exists() for name in needed):
-        return Known(None, {}, {}, {}, unfinished)
-    written = read_json(place / NOTES)
-    if written.get("parsers") != conditions["parsers"]:
-        return Known(None, {}, {}, {}, unfinished)
-    table = read_table(place / DOCUMENTS, Document)
-    pairs = zip(table["uri"].to_pylist(), table["sha256"].to_pylist(), strict=True)
-    kept = pq.read_table(place / SIGNATURES)
-    signatures = dict(zip(kept["id"].to_pylist(), kept["signature"].to_pylist(), strict=True))
-    same = written.get("limits") == conditions["limits"]
-    bad = read_rows(place / QUARANTINE, Quarantined) if same else []
-    rows = {pair: row for row, pair in enumerate(pairs)}
-    return Known(table, rows, {(q.uri, q.sha256): q for q in bad if q.sha256}, signatures, unfinished)
+def _conditions(job: StageJob) -> dict[str, Any]:
+    """What an earlier result was made under: it is taken over when the first three, of quarantine all, are equal."""
+    chosen = job.settings.documents.model_dump(mode="json", exclude=set(_JUDGING))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "parsers": parsers_digest(),
+        "reading": {name: value for name, value in chosen.items() if name not in _LIMITS},
+        "limits": {name: value for name, value in chosen.items() if name in _LIMITS},
+    }
 
 
-def _read_unfinished(place: Path, conditions: dict[str, Any]) -> dict[tuple[str, str], Document | Quarantined]:
-    """What an interrupted run of the same key left; a last line that was cut off is passed over."""
-    found: dict[tuple[str, str], Document | Quarantined] = {}
-    if not place.exists():
-        _append_line(place, conditions)
-        return found
-    lines = place.read_text(encoding="utf-8", errors="replace").split("\n")
-    try:
-        if json.loads(lines[0]) != json.loads(json.dumps(conditions)):
-            raise ValueError("parsed under other conditions")
-        for line in lines[1:]:
-            row = _unfinished_row(line)
-            if row is not None and row.sha256 is not None:
-                found[row.uri, row.sha256] = row
-    except ValueError:
-        place.unlink()
-        _append_line(place, conditions)
-        return {}
-    return found
+def _parsed_schema() -> "pa.Schema":
+    """A row of the log: a source that was parsed, or the reason why it could not be."""
+    import pyarrow as pa
+
+    document = arrow_schema(Document)
+    own = [document.field(name) for name in ("uri", "sha256", "media_type", "title", "text", "blocks")]
+    rest = [("meta", pa.map_(pa.string(), pa.string())), ("size_bytes", pa.int64()), ("reason", pa.string())]
+    return pa.schema([*own, *(pa.field(*each) for each in rest)])
 
 
-def _unfinished_row(line: str) -> Document | Quarantined | None:
-    for kind in (Document, Quarantined):
-        try:
-            return kind.model_validate_json(line)
-        except ValidationError:
-            continue
-    return None
-
-
-def _append_line(place: Path, value: Any) -> None:
-    with place.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(value) + "\n")
+def _known(job: StageJob, log: Log, conditions: Mapping[str, Any]) -> Known:
+    last = Last.open(job.previous, conditions)
+    rows: dict[Key, int] = {}
+    quarantined: dict[Key, Quarantined] = {}
+    if last is not None:
+        pairs = zip(last.small["uri"].to_pylist(), last.small["sha256"].to_pylist(), strict=True)
+        rows = {pair: row for row, pair in enumerate(pairs)}
+        if last.notes["limits"] == conditions["limits"]:
+            bad = read_rows(last.folder / QUARANTINE, Quarantined)
+            quarantined = {(q.uri, q.sha256): q for q in bad if q.sha256}
+    logged: dict[Key, int] = {}
+    left = log.found.columns(tuple(Quarantined.model_fields)).to_pylist() if len(log.found) else []
+    for number, row in enumerate(left):
+        key = (row["uri"], row["sha256"])
+        if row["reason"] is None:
+            logged[key] = number
+        else:
+            quarantined[key] = Quarantined(**row)
+    return Known(last, rows, logged, quarantined)
 
 
 # --- each source -------------------------------------------------------------------------------
 
 
-def _outcomes(job: StageJob, sources: Sequence[Source], known: Known) -> Iterator[int | Document | Quarantined]:
-    """For each source a row of the last output, a new document, or why it is neither."""
-    limits = job.settings.documents
+def _outcomes(job: StageJob, sources: Sequence[Source], known: Known, log: Log, sandbox: Sandbox) -> Outcomes:
+    """What becomes of each source; the first files are parsed while later sources are still looked at."""
+    outcomes = Outcomes()
+    asked: dict[str, tuple[Source, str]] = {}
+    for result in sandbox.parse_all(_tasks(job, sources, known, log, outcomes, asked)):
+        row = _row(*asked.pop(result.task.name), result)
+        number = log.append(row, len(row["text"] or ""))
+        if result.parsed is None:
+            outcomes.quarantined.append(Quarantined(**{name: row[name] for name in Quarantined.model_fields}))
+        else:
+            outcomes.fresh.append(number)
+            outcomes.parsed += 1
+        job.report(outcomes.settled, len(sources), result.task.name)
+    job.report(len(sources), len(sources), "")
+    return outcomes
+
+
+def _tasks(
+    job: StageJob,
+    sources: Sequence[Source],
+    known: Known,
+    log: Log,
+    outcomes: Outcomes,
+    asked: dict[str, tuple[Source, str]],
+) -> Iterator[Task]:
+    """What has to be parsed, as it is found and noted in `asked`; of the other sources the outcome is noted."""
     store = ObjectStore(job.state / "objects")
-    to_parse: list[tuple[Source, str]] = []
     for source in sources:
-        reason = refusal(source, limits.max_bytes)
+        reason = refusal(source, job.settings.documents.max_bytes)
         digest = None
         if reason is None:
-            digest, reason = _stored(source, store, known)
+            digest, reason = _stored(job, source, store)
         if digest is None:
-            yield Quarantined(uri=source.uri, sha256=None, size_bytes=source.size_bytes, reason=reason or "unreadable")
-        elif (row := known.rows.get((source.uri, digest))) is not None:
-            yield row
-        elif (
-            kept := known.unfinished.get((source.uri, digest)) or known.quarantined.get((source.uri, digest))
-        ) is not None:
-            yield kept
-        else:
-            to_parse.append((source, digest))
-    done = len(sources) - len(to_parse)
-    job.report(done, len(sources), "")
-    if to_parse:
-        yield from _parsed(job, to_parse, store, done)
+            why = reason or "unreadable"
+            bad = Quarantined(uri=source.uri, sha256=None, size_bytes=source.size_bytes, reason=why)
+            outcomes.quarantined.append(bad)
+        elif not _settled(known, (source.uri, digest), log, outcomes):
+            if not asked:
+                threading.Thread(target=languages.load, daemon=True).start()  # half a second, beside the parsers' start
+            asked[source.uri] = (source, digest)
+            yield Task(store.path(digest), source.uri)
 
 
-def _stored(source: Source, store: ObjectStore, known: Known) -> tuple[str | None, str | None]:
+def _settled(known: Known, key: Key, log: Log, outcomes: Outcomes) -> bool:
+    """Whether an earlier run has parsed it, or found that nobody can."""
+    if (row := known.rows.get(key)) is not None:
+        assert known.last is not None
+        if known.last.current:
+            outcomes.taken.append(row)
+        else:  # what is looked at of a document has changed, not how it is parsed
+            parsed = {**known.last.parsed(row), "size_bytes": 0, "reason": None}
+            outcomes.fresh.append(log.append(parsed, len(parsed["text"])))
+    elif (number := known.logged.get(key)) is not None:
+        outcomes.fresh.append(number)
+    elif (bad := known.quarantined.get(key)) is not None:
+        outcomes.quarantined.append(bad)
+    else:
+        return False
+    return True
+
+
+def _stored(job: StageJob, source: Source, store: ObjectStore) -> tuple[str | None, str | None]:
     """(digest, None) of a source whose bytes are in the object store, or (None, why it cannot be read)."""
     try:
-        digest = sha256_file(source.path)
+        digest = job.digest(source.path)
+        if not store.has(digest):
+            store.put_file(source.path, digest)
     except OSError as exc:
         return None, f"cannot be read: {exc.strerror}"
-    if (source.uri, digest) not in known.rows or not store.path(digest).exists():
-        store.put_file(source.path, digest)
     return digest, None
 
 
-def _parsed(
-    job: StageJob, files: Sequence[tuple[Source, str]], store: ObjectStore, done: int
-) -> Iterator[Document | Quarantined]:
-    """Parse files from the object store, writing down each result at once, for a run that is interrupted."""
-    workers = min(job.settings.runtime.threads or 0, len(files)) or None
-    with (
-        Sandbox(job.settings.documents, workers=workers or 0) as sandbox,
-        (job.output / _UNFINISHED).open("a", encoding="utf-8") as log,
-    ):
-        tasks = (Task(store.path(digest), source.uri) for source, digest in files)
-        for number, ((source, digest), result) in enumerate(zip(files, sandbox.parse_all(tasks), strict=True), 1):
-            row = _row(source, digest, result)
-            log.write(row.model_dump_json() + "\n")
-            log.flush()
-            job.report(done + number, done + len(files), source.uri)
-            yield row
+def _row(source: Source, digest: str, result: Result) -> dict[str, Any]:
+    """A row of the log."""
+    found = result.parsed
+    return {
+        "uri": source.uri,
+        "sha256": digest,
+        "media_type": result.media_type,
+        "title": found.title if found else None,
+        "text": found.text if found else None,
+        "blocks": [block.model_dump() for block in found.blocks] if found else None,
+        "meta": list(found.meta.items()) if found else None,
+        "size_bytes": source.size_bytes,
+        "reason": None if found else result.reason,
+    }
 
 
-def _row(source: Source, digest: str, result: Result) -> Document | Quarantined:
-    if result.parsed is None:
-        return Quarantined(uri=source.uri, sha256=digest, size_bytes=source.size_bytes, reason=result.reason)
-    return Document(
-        id=content_id(source.uri, digest),
-        uri=source.uri,
-        media_type=result.media_type,
-        sha256=digest,
-        title=result.parsed.title,
-        text=result.parsed.text,
-        blocks=result.parsed.blocks,
-    )
+def _refused(job: StageJob, ledger: Ledger, uri: str, reason: str) -> Quarantined:
+    """A document that was parsed and may not be shown."""
+    digest = str(ledger.values("sha256")[ledger.values("uri").index(uri)])
+    size = ObjectStore(job.state / "objects").path(digest).stat().st_size
+    return Quarantined(uri=uri, sha256=digest, size_bytes=size, reason=reason)
 
 
 def _nothing_parsed(named: Sequence[str], quarantined: Sequence[Quarantined]) -> str:
@@ -240,59 +271,51 @@ def _nothing_parsed(named: Sequence[str], quarantined: Sequence[Quarantined]) ->
     )
 
 
-# --- the table ---------------------------------------------------------------------------------
+# --- writing -----------------------------------------------------------------------------------
 
 
-def _assembled(last: "pa.Table | None", taken: Sequence[int], fresh: Sequence[Document]) -> "pa.Table":
-    """Rows of the last output and new ones, sorted by uri, as one table."""
-    import pyarrow as pa
-
-    parts = [last.take(pa.array(taken, pa.int64()))] if last is not None and taken else []
-    if fresh:
-        parts.append(table_of(fresh, Document))
-    whole = pa.concat_tables(parts)
-    uris = whole["uri"].to_pylist()
-    order = sorted(range(len(uris)), key=uris.__getitem__)
-    if order != list(range(len(uris))):
-        whole = whole.take(pa.array(order, pa.int64()))
-    return whole
-
-
-def _judged(table: "pa.Table", known: Mapping[str, bytes], threshold: float) -> tuple["pa.Table", list[bytes]]:
-    """The table with `near_duplicate_of` and `superseded_by` filled in, and its signatures."""
-    import pyarrow as pa
-
-    uris, ids = table["uri"].to_pylist(), table["id"].to_pylist()
-    texts = table["text"]
-
-    def text_of(index: int) -> str:
-        return str(texts[index].as_py())
-
-    def prose_of(index: int) -> str:
-        return _prose(table, index)
-
-    newer = versions.superseded(uris, table["title"].to_pylist(), text_of, text_of)
-    signatures = near_duplicates.signature_table(ids, known, prose_of)
-    never = frozenset((min(pair), max(pair)) for pair in newer.items())
-    original = near_duplicates.near_duplicates(signatures, prose_of, threshold=threshold, never=never)
-    for name, found in (("near_duplicate_of", original), ("superseded_by", newer)):
-        values = [uris[found[i]] if i in found else None for i in range(len(uris))]
-        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.string()))
-    return table, signatures
-
-
-def _prose(table: "pa.Table", index: int) -> str:
-    """What two documents are compared by: of an e-mail the body, since a forwarded one has other headers."""
-    text = str(table["text"][index].as_py())
-    if table["media_type"][index].as_py() != "message/rfc822":
-        return text
-    first = table["blocks"][index].as_py()[:1]
-    return text[first[0]["end"] :] if first and text.startswith(("From:", "To:", "Date:", "Subject:")) else text
-
-
-def _write(output: Path, table: "pa.Table", signatures: Sequence[bytes], quarantined: Iterable[Quarantined]) -> None:
-    import pyarrow as pa
-
-    write_table(output / DOCUMENTS, table)
-    write_table(output / SIGNATURES, pa.table({"id": table["id"], "signature": pa.array(signatures, pa.binary())}))
+def _write(output: Path, judged: Judged, quarantined: Sequence[Quarantined]) -> None:
+    documents, features = arrow_schema(Document), features_schema()
+    ledger = judged.ledger
+    with group_writer(output / DOCUMENTS, documents) as write, group_writer(output / FEATURES, features) as keep:
+        for first, end in ledger.groups():
+            small = ledger.table.slice(first, end - first)
+            large = ledger.large(first, end)
+            write(_documents(judged, small, large, first).select(documents.names).cast(documents))
+            keep(small.append_column("parsed_blocks", large["parsed_blocks"]).select(features.names).cast(features))
     write_rows(output / QUARANTINE, sorted(quarantined, key=lambda q: q.uri), Quarantined)
+    write_table(output / VERSIONS, judged.edges)
+    write_table(output / COMPARED, judged.compared)
+    write_table(output / BOILERPLATE, judged.boilerplate)
+
+
+def _documents(judged: Judged, small: "pa.Table", large: "pa.Table", first: int) -> "pa.Table":
+    """A group of rows with all columns of a Document."""
+    import pyarrow as pa
+
+    rows = slice(first, first + small.num_rows)
+    schema = arrow_schema(Document)
+    access = judged.access[rows]
+    added: dict[str, Any] = {
+        "schema_version": [SCHEMA_VERSION] * small.num_rows,
+        "tenant": [one.tenant for one in access],
+        "labels": [one.labels for one in access],
+        "near_duplicate_of": judged.near_duplicate_of[rows],
+        "superseded_by": judged.superseded_by[rows],
+    }
+    for name, values in added.items():
+        small = small.append_column(name, pa.array(values, schema.field(name).type))
+    return small.append_column("text", large["text"]).append_column("blocks", large["blocks"])
+
+
+def _tell(job: StageJob, judged: Judged, outcomes: Outcomes, refused: int) -> None:
+    job.notes.update(
+        documents=len(judged.ledger),
+        parsed=outcomes.parsed,
+        quarantined=len(outcomes.quarantined) + refused,
+        repeats=sum(uri is not None for uri in judged.near_duplicate_of),
+        superseded=sum(uri is not None for uri in judged.superseded_by),
+        boilerplate_passages=judged.boilerplate.num_rows,
+    )
+    if judged.unused_rules:
+        job.notes["access_rules_without_documents"] = list(judged.unused_rules)

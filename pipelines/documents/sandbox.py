@@ -32,8 +32,13 @@ from pipelines.settings import ROOT, Documents
 
 _GRACE_S = 5
 """A worker ends itself this long after its parent should have done so."""
+_PATIENCE_S, _FEW = 0.5, 32
+"""How long one of the first files waits for a busy worker: starting a second takes longer than most files."""
 _START_S = 30
 """Time that a worker may take to start, on top of its first file's."""
+
+_PROPERTIES, _LONGEST_PROPERTY = 32, 5000
+"""How many properties a file may have, and the characters of one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Sandbox:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         self._all: list[_Worker] = []
         self._lock = threading.Lock()
+        self._asked = 0
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +83,7 @@ class Sandbox:
         with ThreadPoolExecutor(self._workers) as threads:
             try:
                 for task in tasks:
+                    self._asked += 1
                     waiting.append(threads.submit(self._parse, task))
                     if len(waiting) > 16 * self._workers:
                         yield waiting.pop(0).result()
@@ -99,9 +106,19 @@ class Sandbox:
             if worker.alive:
                 self._idle.put(worker)
 
+    def warm_up(self) -> None:
+        """Start a worker now, for what may come."""
+        self._idle.put(self._started())
+
     def _take(self) -> "_Worker":
+        """An idle worker, or a new one; the first few files wait a moment for a busy one."""
+        busy = sum(worker.alive for worker in self._all)
+        patience_s = _PATIENCE_S if self._asked <= busy * _FEW else 0.0
         with contextlib.suppress(queue.Empty):
-            return self._idle.get_nowait()
+            return self._idle.get(timeout=patience_s) if patience_s else self._idle.get_nowait()
+        return self._started()
+
+    def _started(self) -> "_Worker":
         worker = _Worker(self._limits)
         with self._lock:
             self._all = [*[w for w in self._all if w.alive], worker]
@@ -197,12 +214,14 @@ def _checked(task: Task, answer: Any) -> Result:
         text = str(answer["text"])
         text.encode()
         blocks = tuple(Block.model_validate(block) for block in answer["blocks"])
-    except (KeyError, TypeError, UnicodeEncodeError, ValidationError) as exc:
+        meta = {str(name): str(value)[:_LONGEST_PROPERTY] for name, value in list(answer["meta"].items())[:_PROPERTIES]}
+        "".join(meta.values()).encode()
+    except (AttributeError, KeyError, TypeError, UnicodeEncodeError, ValidationError) as exc:
         raise DocumentError("the parser gave what is no text with blocks") from exc
     ends = [0, *(block.end for block in blocks)]
     if any(b.start < end or b.end < b.start for b, end in zip(blocks, ends, strict=False)) or ends[-1] > len(text):
         raise DocumentError("the parser gave blocks that overlap or lie outside the text")
-    return Result(task, str(answer["media_type"]), Parsed(str(answer["title"]), text, blocks))
+    return Result(task, str(answer["media_type"]), Parsed(str(answer["title"]), text, blocks, meta))
 
 
 # --- the worker's side -------------------------------------------------------------------------
@@ -253,6 +272,7 @@ def _answer(path: Path, name: str) -> dict[str, Any]:
         "title": parsed.title,
         "text": parsed.text,
         "blocks": [block.model_dump() for block in parsed.blocks],
+        "meta": dict(parsed.meta),
     }
 
 

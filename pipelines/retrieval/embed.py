@@ -23,7 +23,10 @@ from pipelines.retrieval.index import CHUNK_COLUMNS, POINTER, VECTORS, IndexPoin
 
 SHARD = 2_000
 """Texts embedded between two writes: what a kill costs at most."""
-SHAPES_A_HIT = ("id", "text_digest", "document_id", "uri", "tokens", "page", "tenant", "labels", "superseded")
+SHAPES_A_HIT = (
+    *("id", "text_digest", "document_id", "uri", "tokens", "page"),
+    *("language", "date", "tenant", "labels", "superseded"),
+)
 """What a row's digest covers: a change of any writes the row anew (a document may become superseded)."""
 
 Vectors = npt.NDArray[np.float32]

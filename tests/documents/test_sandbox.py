@@ -10,7 +10,7 @@ from pipelines.documents.sandbox import Sandbox, Task
 from pipelines.errors import SourceError
 from pipelines.settings import load
 
-LIMITS = load().documents
+LIMITS = load().documents.model_copy(update={"timeout_s": 60, "memory_bytes": 2**31})
 
 
 def write(folder: Path, name: str, text: str) -> Task:
@@ -24,6 +24,15 @@ def test_one_worker_parses_many_files_in_order(tmp_path: Path) -> None:
         results = list(sandbox.parse_all(tasks))
         assert len(psutil.Process().children()) == 1
     assert [r.parsed.title for r in results if r.parsed] == [f"Title {n}" for n in range(50)]
+
+
+def test_many_files_are_shared_out_over_all_workers(tmp_path: Path) -> None:
+    tasks = [write(tmp_path, f"{n}.md", f"# Title {n}") for n in range(200)]
+    with Sandbox(LIMITS, workers=2) as sandbox:
+        sandbox.warm_up()
+        results = list(sandbox.parse_all(tasks))
+        assert len(psutil.Process().children()) == 2
+    assert [r.parsed.title for r in results if r.parsed] == [f"Title {n}" for n in range(200)]
 
 
 def test_a_file_that_takes_too_long_costs_itself_alone(tmp_path: Path) -> None:

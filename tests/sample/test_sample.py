@@ -137,6 +137,26 @@ def test_the_evidence_is_shorter_than_a_passage_and_stands_in_one_document(
     assert twice == {}
 
 
+def test_no_evidence_stands_in_a_note_that_chunks_leave_out(
+    answerable: list[Question], documents: dict[str, Document]
+) -> None:
+    def in_note(question: Question) -> bool:
+        start, end = question.start or 0, question.end or 0
+        blocks = documents[str(question.document)].blocks
+        return any(b.kind == "note" and b.start < end and start < b.end for b in blocks)
+
+    assert [q.id for q in answerable if in_note(q)] == []
+
+
+def test_every_document_has_a_language_and_those_that_say_so_a_date(documents: dict[str, Document]) -> None:
+    assert {document.language for document in documents.values()} == {"en"}
+    dates = {uri: document.date for uri, document in documents.items()}
+    assert dates["handbook/policies/travel-and-expenses-2026.md"] == "2026-03-01"  # "Effective from 1 March 2026"
+    assert dates["commercial/tickets/TK-48213-m3-ph-drift.eml"] == "2026-06-25"  # sent
+    assert dates["commercial/incidents/2026-02-11-ingest-outage.md"] == "2026-02-11"  # named
+    assert dates["handbook/policies/code-of-conduct.pdf"] is None  # its properties say 2000-01-01
+
+
 def test_what_no_document_answers_claims_no_evidence(questions: list[Question]) -> None:
     without = [question for question in questions if not question.answers]
     assert {(q.start, q.end, q.evidence, q.slice) for q in without} == {(None, None, "", "unanswerable")}

@@ -10,10 +10,11 @@ import importlib
 import io
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from pipelines.documents.parsers.draft import Parsed
+from pipelines.documents.parsers.properties import properties
 from pipelines.errors import DocumentError
 
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
@@ -88,7 +89,8 @@ def parse(data: bytes, name: str) -> tuple[Format, Parsed]:
     format = format_of(data, name)
     module = importlib.import_module(f"{__name__}.{format.module}")
     parser: Callable[[bytes, str], Parsed] = module.parse
-    return format, parser(data, name)
+    parsed = parser(data, name)
+    return format, replace(parsed, meta={**properties(format.media_type, data, parsed.text), **parsed.meta})
 
 
 def format_of(data: bytes, name: str) -> Format:

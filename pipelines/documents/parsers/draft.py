@@ -6,7 +6,7 @@ its length is the heading's depth. A `note` says something about the document an
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
@@ -27,6 +27,8 @@ class Parsed:
     title: str
     text: str
     blocks: tuple[Block, ...] = field(default=())
+    meta: Mapping[str, str] = field(default_factory=dict)
+    """What the file says about itself: names and values of properties.py."""
 
 
 class Outline:
