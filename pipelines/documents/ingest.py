@@ -25,6 +25,7 @@ from pipelines.artifacts import (
 )
 from pipelines.contracts import Document, Quarantined, content_id
 from pipelines.documents import near_duplicates, versions
+from pipelines.documents.parsers import ocr
 from pipelines.documents.sandbox import Result, Sandbox, Task
 from pipelines.documents.sources import Source, find_sources, refusal
 from pipelines.documents.tables import read_table, table_of, write_table
@@ -40,7 +41,6 @@ SIGNATURES = "signatures.parquet"
 NOTES = "ingest.json"
 _UNFINISHED = "parsed.jsonl"
 _LIBRARIES = (
-    "pdfplumber",
     "pypdfium2",
     "python-docx",
     "python-pptx",
@@ -91,10 +91,10 @@ def run(job: StageJob) -> None:
 
 
 def parsers_digest() -> str:
-    """Digest of the code and libraries that make a text of bytes: equal digest, equal text."""
+    """Digest of the code, libraries and programs that make a text of bytes: equal digest, equal text."""
     here = Path(__file__).parent
     code = [sha256_file(path) for path in sorted((here / "parsers").glob("*.py"))]
-    return content_id(code, {name: importlib.metadata.version(name) for name in _LIBRARIES})
+    return content_id(code, {name: importlib.metadata.version(name) for name in _LIBRARIES}, ocr.version())
 
 
 # --- what is there already ---------------------------------------------------------------------

@@ -8,9 +8,9 @@ import pytest
 from pipelines.documents.parse import parse_paths
 from pipelines.documents.sandbox import Sandbox, Task
 from pipelines.errors import SourceError
-from pipelines.settings import Documents
+from pipelines.settings import load
 
-LIMITS = Documents(max_bytes=10**8, timeout_s=60, memory_bytes=2**31, near_duplicate_threshold=0.8)
+LIMITS = load().documents
 
 
 def write(folder: Path, name: str, text: str) -> Task:
