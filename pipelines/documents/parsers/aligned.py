@@ -2,16 +2,18 @@
 
 A run of rows is a table when the white strips between its cells go through it from top to bottom, cells are
 short and stand under each other (left, right or centred), and enough of them are filled. Prose in columns
-never gets here: layout.py has read it column by column. Lines ruled above and below (`bands`), as papers set
+never gets here: columns.py has read it column by column. Lines ruled above and below (`bands`), as papers set
 their tables, ask for less proof.
 """
 
+import bisect
 import re
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from pipelines.documents.parsers.layout import Row, Segment, Table, is_figure, text_of
+from pipelines.documents.parsers.layout import Row, Segment, Table, is_figure, is_number
+from pipelines.documents.parsers.lines import table_of, text_of
 
 _MAX_GAP = 1.7
 """Rows of a table stand at most this far apart, in sizes of their type."""
@@ -24,6 +26,9 @@ _MIN_FRAMED = 0.6
 """Share of rows with several cells between ruled lines that frame a table."""
 _MIN_ALIGNED = 0.7
 _NEAR = 3.0
+_MAX_COLUMNS = 60
+_MAX_HEADER_ROWS = 4
+_YEAR = re.compile(r"^(?:19|20)\d\d\b")
 _MARKER = re.compile(r"^(?:[•▪◦●■☐☑☒❖➢✓–—\-*·]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\([ivx]+\))$")
 
 Band = tuple[float, float, float, float]
@@ -40,32 +45,43 @@ class _Columns(NamedTuple):
         """The column in which a segment begins; a short one belongs to where its middle is."""
         middle = (segment.x0 + segment.x1) / 2
         place = middle if segment.x1 - segment.x0 < 60 else segment.x0 + 1
-        return sum(edge < place for edge in self.edges)
+        return bisect.bisect_left(self.edges, place)
 
 
-def with_tables(rows: Sequence[Row], bands: Sequence[Sequence[Band]]) -> list[Row | Table]:
-    """Rows with runs of them that are tables put together, in the same order."""
-    rows = [_with_markers(row) for row in rows]
+def with_tables(rows: Sequence[Row], bands: Sequence[Sequence[Band]], *, code: bool) -> list[Row | Table]:
+    """Rows with runs of them that are tables put together, in the same order.
+
+    `code`: a typewriter's font means code here, whose lines may look like rows of cells.
+    """
+    rows = [[_whole(row)] if code and _is_mono(row) else _with_markers(row) for row in rows]
     frames = _frames(rows, bands)
     found: list[Row | Table] = []
     at = 0
     while at < len(rows):
-        end, framed = _run_from(rows, at, frames)
-        table = None
-        start = at
-        while end - start >= 2 and table is None:
+        run, framed = _run_from(rows, at, frames)
+        for start, end in _parts(at, run, framed=framed):
             table = _table(rows[start:end], framed=framed)
-            if table is None:
-                start += 1
-                if framed or start > at + 3:
-                    break
-        if table is None:
-            found.append(rows[at])
-            at += 1
+            if table is not None:
+                found += [*rows[at:start], table]
+                at = end
+                break
         else:
-            found += [*rows[at:start], table]
-            at = end
+            step = 1 + max(0, run - at) // 16  # a long run that is no table is not tried row by row
+            found += rows[at : at + step]
+            at += step
     return found
+
+
+def _parts(start: int, end: int, *, framed: bool) -> list[tuple[int, int]]:
+    """What may be a table of a run of rows: all of them, or without a few at either end."""
+    if framed:
+        return [(start, end)]
+    return [(at, to) for to in range(end, end - 3, -1) for at in range(start, start + 4) if to - at >= 2]
+
+
+def framed_table(rows: Sequence[Row]) -> Table | None:
+    """All the rows as one table, None when they are none: for what ruled lines surround."""
+    return _table([_with_markers(row) for row in rows], framed=True)
 
 
 def _with_markers(row: Row) -> Row:
@@ -79,6 +95,15 @@ def _with_markers(row: Row) -> Row:
     return [joined, *row[2:]]
 
 
+def _is_mono(row: Row) -> bool:
+    return not row[0].table and all(word.face.mono for segment in row for word in segment.words)
+
+
+def _whole(row: Row) -> Segment:
+    words = [word for segment in row for word in segment.words]
+    return row[0]._replace(words=words, x1=max(segment.x1 for segment in row))
+
+
 def _frames(rows: Sequence[Row], bands: Sequence[Sequence[Band]]) -> dict[int, int]:
     """First row -> end of the rows that ruled lines frame as a table.
 
@@ -90,7 +115,7 @@ def _frames(rows: Sequence[Row], bands: Sequence[Sequence[Band]]) -> dict[int, i
         start: int | None = None
         last = 0
         for band in lines:
-            inside = [at for at, row in enumerate(rows) if _within(row, band)]
+            inside = _between_titles(rows, [at for at, row in enumerate(rows) if _within(row, band)])
             several = sum(len(rows[at]) > 1 for at in inside)
             if inside and several >= _MIN_FRAMED * len(inside):
                 start = inside[0] if start is None else start
@@ -102,6 +127,12 @@ def _frames(rows: Sequence[Row], bands: Sequence[Sequence[Band]]) -> dict[int, i
         if start is not None:
             frames[start] = last
     return frames
+
+
+def _between_titles(rows: Sequence[Row], inside: list[int]) -> list[int]:
+    """Rows without those of a single cell at either end: titles and notes, not rows of the table."""
+    several = [at for at in inside if len(rows[at]) > 1]
+    return [at for at in inside if several and several[0] <= at <= several[-1]]
 
 
 def _run_from(rows: Sequence[Row], at: int, frames: dict[int, int]) -> tuple[int, bool]:
@@ -141,21 +172,19 @@ def _within(row: Row, band: Band) -> bool:
 def _table(rows: Sequence[Row], *, framed: bool) -> Table | None:
     """The rows as a table, None when they are none."""
     several = [row for row in rows if len(row) > 1]
+    if any(row[0].table for row in rows):
+        return None
     if len(several) < (1 if framed else 2) or (not framed and len(several) < 0.5 * len(rows)):
         return None
     if framed and (len(rows) < _MIN_ROWS or median(map(_gap, rows, rows[1:])) > _MAX_GAP * rows[0][0].size):
         return None  # labels in a drawing
     columns = _columns(several)
     width = len(columns.edges) + 1
-    if width < 2 or not _proven(several, columns, framed=framed):
+    if not 2 <= width <= _MAX_COLUMNS or not _proven(several, columns, framed=framed):
         return None
-    return Table(
-        _cells(rows, columns),
-        min(row[0].x0 for row in rows),
-        max(row[-1].x1 for row in rows),
-        min(s.top for s in rows[0]),
-        max(s.bottom for s in rows[-1]),
-    )
+    left, right = min(row[0].x0 for row in rows), max(row[-1].x1 for row in rows)
+    top, bottom = min(s.top for s in rows[0]), max(s.bottom for s in rows[-1])
+    return table_of(_cells(rows, columns), (left, top, right, bottom))
 
 
 def _columns(rows: Sequence[Row]) -> _Columns:
@@ -193,7 +222,7 @@ def _proven(rows: Sequence[Row], columns: _Columns, *, framed: bool) -> bool:
         return True
     figures = [sum(map(is_figure, column)) >= 0.5 * len(column) for column in cells]
     lengths = [median(len(s.words) for s in column) for column in cells]
-    aligned = sum(_aligned(column) for column in cells) / width
+    aligned = sum(_aligned(column) for column in cells[1:]) / (width - 1)  # entries of the first may be indented
     if aligned < _MIN_ALIGNED or sum(length > _MAX_WORDS for length in lengths) > (1 if width > 2 else 0):
         return False
     if any(figures[1:]):
@@ -229,11 +258,30 @@ def _cells(rows: Sequence[Row], columns: _Columns) -> list[list[str]]:
         else:
             cells.append(line)
         last = row
-    return cells
+    return _with_one_header(cells)
+
+
+def _with_one_header(cells: list[list[str]]) -> list[list[str]]:
+    """Rows of a table with the rows above its first figures, where they are several, as one."""
+    first = next((at for at, row in enumerate(cells) if any(map(is_value, row[1:]))), 0)
+    above = cells[:first]
+    if not 2 <= first <= _MAX_HEADER_ROWS or any(sum(map(bool, row)) < 2 and row[0] for row in above):
+        return cells
+    return [[" ".join(filter(None, column)) for column in zip(*above, strict=True)], *cells[first:]]
+
+
+def is_value(cell: str) -> bool:
+    """Whether a cell holds a figure that is no year: those stand in headers too."""
+    return is_number(cell) and not _YEAR.match(cell)
 
 
 def _goes_on(last: Row, row: Row, line: Sequence[str], above: Sequence[str]) -> bool:
-    """Whether a row continues the cells above it: close by, nothing in its first column, no figures."""
-    size = max(s.size for s in row)
+    """Whether a row continues the cells above it: close by, and either no figures and nothing in its first column,
+    or a label that goes on in small letters.
+    """
+    if _gap(last, row) >= 0.5 * max(s.size for s in row):
+        return False
+    if line[0]:
+        return line[0][0].islower() and (not any(line[1:]) or not any(above[1:]))
     within = all(bool(upper) for upper, lower in zip(above, line, strict=True) if lower)
-    return not line[0] and within and _gap(last, row) < 0.5 * size and not any(map(is_figure, row))
+    return within and not any(map(is_figure, row))

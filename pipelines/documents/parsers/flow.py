@@ -7,12 +7,14 @@ captions and tables wait until it has ended.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from pipelines.documents.parsers.aligned import is_value
 from pipelines.documents.parsers.draft import Draft, Kind, markdown_table
 from pipelines.documents.parsers.layout import Line, Table
 from pipelines.documents.parsers.pages import ASIDE, Page
-from pipelines.documents.parsers.typography import Typography, style_of
+from pipelines.documents.parsers.typography import Typography, style_of, usual_size
 
 _BULLETS = "•▪◦●■☐☑☒❖➢➔✓◆·–—"
 _BULLET = re.compile(rf"^(?:[{_BULLETS}*\-]\s*(?=\S)(?<!-)|[\-*]\s+|\(?\d{{1,2}}[.)]\s+|\(?[a-z][.)]\s+|\([ivx]+\)\s+)")
@@ -22,7 +24,7 @@ _SMALL = 0.93
 """Type below this share of the body's is that of notes and captions."""
 _INDENT = (0.7, 5.0)
 """A line that begins so much further right, in sizes of its type, begins a paragraph."""
-_MIN_CODE_LINES = 1
+_SAME_PLACE = 8.0
 
 
 class _Waiting(NamedTuple):
@@ -39,17 +41,21 @@ class Writer:
         self._typography = typography
         self._open: _Waiting | None = None
         self._held: list[_Waiting] = []
+        self._last: Line | Table | None = None
 
     def page(self, page: Page) -> None:
         """Write a page's parts in order."""
         run: list[Line] = []
-        for part in page.parts:
+        for at, part in enumerate(page.parts):
             if isinstance(part, Table):
                 self._lines(run, page)
                 run = []
+                if at == 0 and isinstance(self._last, Table) and _continues_table(self._last, part):
+                    part = replace(part, rows=[self._last.rows[0], *part.rows])
                 self._add("table", markdown_table(part.rows), page.number)
             else:
                 run.append(part)
+            self._last = part
         self._lines(run, page)
 
     def note(self, text: str, page: int | None = None) -> None:
@@ -74,10 +80,11 @@ class Writer:
 
     def _lines(self, lines: Sequence[Line], page: Page) -> None:
         groups = self._groups(lines)
+        usual = usual_size(page)
         for at, group in enumerate(groups):
             words = self._typography.words
             alone = not _touches(groups[at - 1][-1], group[0]) if at else True
-            level = self._typography.level(group, alone=alone)
+            level = self._typography.level(group, page=page.number, usual=usual, alone=alone)
             if level is not None and not group[0].text.startswith(tuple(_BULLETS)):
                 self.close()
                 self._draft.heading(level, joined([line.text for line in group], words), page.number)
@@ -125,15 +132,17 @@ class Writer:
         if line.x0 > max(other.x1 for other in group[-3:]) or line.x1 < min(other.x0 for other in group[-3:]):
             return False
         levels = self._typography.levels
-        within = _is_unfinished(last.text) and line.text[0].islower()
+        starts_item = bool(_BULLET.match(line.text))
+        in_list = bool(_BULLET.match(group[0].text))
+        hangs = in_list and not starts_item and line.x0 > group[0].x0 + 0.5 * line.size
+        within = hangs or (_is_unfinished(last.text) and line.text[0].islower())
         if line.face != last.face and not within and (style_of(line) in levels or style_of(last) in levels):
             return False
         gap = line.top - last.bottom
         usual = self._typography.leading.get(line.size, 1.2) - 1
         if gap < -0.9 * line.size:
             return False
-        starts_item = bool(_BULLET.match(line.text))
-        if _BULLET.match(group[0].text):
+        if in_list:
             return gap < max(0.9, usual + 0.3) * line.size and (starts_item or line.x0 >= last.x0 - 1)
         if starts_item or gap >= max(0.45, usual + 0.25) * line.size:
             return False
@@ -143,6 +152,15 @@ class Writer:
         """Whether a line begins a paragraph by its indent: the one before ends a sentence, and began further left."""
         shift = (line.x0 - min(other.x0 for other in group[-3:])) / line.size
         return _INDENT[0] <= shift <= _INDENT[1] and not _is_unfinished(group[-1].text)
+
+
+def _continues_table(last: Table, table: Table) -> bool:
+    """Whether a table at the top of a page goes on with the one that ends the page before, without its header."""
+    if len(last.rows[0]) != len(table.rows[0]):
+        return False
+    if abs(last.x0 - table.x0) > _SAME_PLACE or abs(last.x1 - table.x1) > _SAME_PLACE:
+        return False
+    return any(map(is_value, table.rows[0][1:])) and not any(map(is_value, last.rows[0][1:]))
 
 
 def _touches(last: Line, line: Line) -> bool:

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.documents.parsers.pdfium import Rule
+from pipelines.documents.parsers.sheets import Rule
 
 _NEAR = 3.0
 """Lines closer than this are one line; ends closer than this meet."""
-_MAX_LINES = 1500
+_MAX_LINES = 600
 _MAX_CELLS = 6000
 
 

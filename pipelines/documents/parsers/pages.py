@@ -10,21 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pipelines.documents.parsers.aligned import with_tables
+from pipelines.documents.parsers.aligned import framed_table, with_tables
+from pipelines.documents.parsers.columns import runs_in_order
 from pipelines.documents.parsers.grids import Grid, bands_of, grids_of
-from pipelines.documents.parsers.layout import (
-    Line,
-    Row,
-    Segment,
-    Table,
-    is_figure,
-    line_of,
-    rows_of,
-    runs_in_order,
-    segments_of,
-    text_of,
-)
-from pipelines.documents.parsers.pdfium import Sheet, Word
+from pipelines.documents.parsers.layout import Line, Row, Segment, Table, is_figure, rows_of, segments_of
+from pipelines.documents.parsers.lines import line_of, table_of, text_of
+from pipelines.documents.parsers.sheets import Face, Sheet, Word
 
 ASIDE = -1
 """The column of lines that stand apart from the page's flow."""
@@ -66,12 +57,15 @@ def arranged(sheet: Sheet) -> Page:
     grids = grids_of(sheet.across, sheet.down)
     tables, words = _ruled_tables(words, grids)
     bands = bands_of(sheet.across, least=_MIN_BAND_SHARE * sheet.width)
+    mono = sum(len(word.text) for word in words if word.face.mono)
+    code = mono <= 0.5 * sum(len(word.text) for word in words)
     parts: list[Line | Table] = []
     for column, run in enumerate(runs_in_order([*segments_of(words), *tables])):
-        parts += [_part(part, column) for part in with_tables(rows_of(run), bands)]
+        parts += [_part(part, column) for part in with_tables(rows_of(run), bands, code=code)]
     for others in sheet.turned:
-        rows = rows_of(segments_of(_once(others)))
-        parts += [line_of(row, ASIDE) for row in rows]
+        parts += [line_of(row, ASIDE) for row in rows_of(segments_of(_once(others)))]
+    if sheet.aslant:
+        parts.append(Line(" ".join(sheet.aslant), 0.0, sheet.width, 0.0, sheet.height, 1.0, Face(), ASIDE))
     return Page(sheet.number, sheet.height, parts, sheet.picture_share > 0)
 
 
@@ -83,6 +77,8 @@ def _part(found: Row | Table, column: int) -> Line | Table:
 
 def _once(words: Sequence[Word]) -> list[Word]:
     """Words without those that are drawn a second time at their place, to look bold or to throw a shadow."""
+    if len({(word.text, int(word.x0 / 8), int(word.base / 8)) for word in words}) == len(words):
+        return list(words)  # what is drawn twice would show at some of its words
     drawn: dict[tuple[str, int, int], Word] = {}
     kept = []
     for word in words:
@@ -112,19 +108,32 @@ def _ruled_tables(words: list[Word], grids: Sequence[Grid]) -> tuple[list[Segmen
                 spot = grid.place((word.x0 + word.x1) / 2, word.base - 0.3 * word.size)
                 if spot is not None:
                     inside[place] = spot
-        rows = _cells(words, inside, grid)
-        if _is_table(rows) and not _is_sparse(words, inside, grid):
-            table = Table(rows, x0, x1, top, bottom)
+        if not inside:
+            continue
+        held: defaultdict[int, list[Word]] = defaultdict(list)
+        for place, (row, column) in inside.items():
+            held[grid.cell_of[row][column]].append(words[place])
+        cells = {number: rows_of(segments_of(found)) for number, found in held.items()}
+        table = None
+        if any(map(_holds_columns, cells.values())):
+            table = framed_table(rows_of(segments_of([words[place] for place in inside])))
+        elif _is_sparse(words, inside, grid):
+            continue
+        if table is None and _is_table(rows := _cells(cells, grid)):
+            table = table_of(rows, grid.box)
+        if table is not None:
             tables.append(Segment([], x0, x1, top, bottom, 10.0, min(inside), table))
             words = [word for place, word in enumerate(words) if place not in inside]
     return tables, words
 
 
-def _cells(words: Sequence[Word], inside: dict[int, tuple[int, int]], grid: Grid) -> list[list[str]]:
+def _holds_columns(lines: Sequence[Row]) -> bool:
+    """Whether a cell holds columns of figures that are not ruled."""
+    return sum(sum(map(is_figure, line)) >= 2 for line in lines) >= 3
+
+
+def _cells(held: dict[int, list[Row]], grid: Grid) -> list[list[str]]:
     """Text of the cells, row by row; a cell over several places fills the first of them."""
-    held: defaultdict[int, list[Word]] = defaultdict(list)
-    for place, (row, column) in inside.items():
-        held[grid.cell_of[row][column]].append(words[place])
     rows: list[list[str]] = []
     seen: set[int] = set()
     for numbers in grid.cell_of:
@@ -132,7 +141,7 @@ def _cells(words: Sequence[Word], inside: dict[int, tuple[int, int]], grid: Grid
         for number in numbers:
             fresh = number not in seen and number in held
             seen.add(number)
-            lines.append(rows_of(segments_of(held[number])) if fresh else [])
+            lines.append(held[number] if fresh else [])
         rows += _split(lines)
     return rows
 

@@ -13,7 +13,8 @@ from pipelines.documents.parsers.draft import Draft, Parsed, one_line, readable_
 from pipelines.documents.parsers.flow import Writer
 from pipelines.documents.parsers.ocr import Ocr, OcrError, Reading, available, read_words
 from pipelines.documents.parsers.pages import Page, arranged
-from pipelines.documents.parsers.pdfium import Face, File, PageError, Sheet, Word
+from pipelines.documents.parsers.pdfium import File, PageError
+from pipelines.documents.parsers.sheets import Face, Sheet, Word
 from pipelines.documents.parsers.typography import body_size, drop_margins, typography_of
 from pipelines.errors import DocumentError
 

@@ -8,7 +8,7 @@ has no headings.
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.documents.parsers.draft import one_line
@@ -17,8 +17,12 @@ from pipelines.documents.parsers.pages import ASIDE, Page
 
 HEADING_CHARACTERS = 120
 _HEADING_RATIO = 1.12
-_MAX_ASIDE_SHARE = 0.3
-"""Bold, italic or capital lines that make up more of a text than this are no headings."""
+_SHORT = 80
+_FULL_PAGE = 400
+"""Characters from which a page says what its usual type is: one with less may be a title page."""
+_MAX_BOLD = 0.3
+_MAX_OTHER = 0.06
+"""Bold lines, and those in italics or capitals, that make up more of a text than this are no headings."""
 _COMMON = 0.15
 _NEAR_PAGES = 2
 _MIN_REPEATS = 3
@@ -43,7 +47,10 @@ class Typography:
     levels: dict[Style, int]
     depths: dict[Style, int]
     """Least depth of the numbers (1: `2`, 2: `2.1`) that a style's headings begin with."""
-    bookmarks: dict[str, int]
+    top: int
+    """Levels above that of headings numbered 1, 2, 3."""
+    bookmarks: dict[tuple[str, int | None], int]
+    """(title without spaces and signs, page) -> level."""
     leading: dict[float, float]
     """Size of type -> usual distance of its baselines, in sizes."""
     words: Counter[str]
@@ -51,20 +58,28 @@ class Typography:
     mono_is_prose: bool
     """Whether the document is set in a typewriter's font, which then says nothing about code."""
 
-    def level(self, lines: Sequence[Line], *, alone: bool) -> int | None:
-        """Level of the heading that lines make up, None when they are none; `alone`: they stand by themselves."""
+    def level(self, lines: Sequence[Line], *, page: int, usual: float, alone: bool) -> int | None:
+        """Level of the heading that lines make up, None when they are none.
+
+        `usual`: the size of their page's type where it has one of its own; `alone`: they stand by themselves.
+        """
         text = " ".join(line.text for line in lines)
         if len(text) > HEADING_CHARACTERS or not all(map(may_be_heading, lines)) or _CAPTION.match(text):
             return None
-        known = self.bookmarks.get(_plain(text))
+        known = self.bookmarks.get((_plain(text), page)) or self.bookmarks.get((_plain(text), None))
         if known is not None:
             return known
-        style = style_of(lines[0])
-        if style not in self.levels or (style[0] < _HEADING_RATIO * self.body and not style[1] and not alone):
+        first = lines[0]
+        style = style_of(first)
+        body = max(self.body, usual)
+        if (text[0].islower() and first.size < 1.3 * body) or (first.face.mono and not self.mono_is_prose):
             return None
-        number = _NUMBERED.match(text)
-        deeper = number.group(1).count(".") + 1 - self.depths.get(style, 9) if number else 0
-        return min(self.levels[style] + max(deeper, 0), 6)
+        depth = _depth(text)
+        small = first.size < _HEADING_RATIO * body
+        if style not in self.levels or (small and not any(style[1:])) or (small and not style[1] and not alone):
+            plain = alone and len(lines) == 1 and len(text) <= _SHORT and first.size >= 0.95 * self.body
+            return min(self.top + depth, 6) if plain and depth > 1 else None
+        return min(self.levels[style] + max(depth - self.depths.get(style, 9), 0), 6)
 
 
 def style_of(line: Line) -> Style:
@@ -77,17 +92,31 @@ def typography_of(pages: Sequence[Page], bookmarks: Iterable[tuple[int, str, int
     """What the lines of all pages say together."""
     lines = [line for page in pages for line in page.lines if line.column != ASIDE]
     body = body_size(lines)
-    marks = {_plain(title): min(level, 6) for level, title, _ in bookmarks if len(_plain(title)) >= 3}
+    marks = {(_plain(title), page): min(level, 6) for level, title, page in bookmarks if len(_plain(title)) >= 3}
     letters = sum(len(line.text) for line in lines) or 1
     mono = sum(len(line.text) for line in lines if line.face.mono)
+    levels, depths = _levels(lines, body, marks)
     return Typography(
         body,
-        *_levels(lines, body, marks),
+        levels,
+        depths,
+        min((levels[style] - depth for style, depth in depths.items() if levels[style] >= depth), default=0),
         marks,
         _leading(lines),
         Counter(word.lower() for line in lines for word in re.findall(r"\w+(?:-\w+)*", line.text)),
         mono_is_prose=mono > 0.5 * letters,
     )
+
+
+def usual_size(page: Page) -> float:
+    """The size that most of a full page is set in, 0 where there is none."""
+    sizes: Counter[float] = Counter()
+    for line in page.lines:
+        sizes[line.size] += len(line.text)
+    if sizes.total() < _FULL_PAGE:
+        return 0.0
+    size, letters = sizes.most_common(1)[0]
+    return size if 2 * letters >= sizes.total() else 0.0
 
 
 def body_size(lines: Iterable[Line]) -> float:
@@ -100,14 +129,10 @@ def body_size(lines: Iterable[Line]) -> float:
 
 def may_be_heading(line: Line) -> bool:
     """Whether a line could be part of a heading, by its words alone."""
-    letters = sum(c.isalpha() for c in line.text)
-    return (
-        letters >= 3
-        and 2 * letters >= len(line.text.replace(" ", ""))
-        and len(line.text) <= HEADING_CHARACTERS
-        and not line.text.endswith((".", ",", ";"))
-        and line.column != ASIDE
-    )
+    if len(line.text) > HEADING_CHARACTERS or line.text.endswith((".", ",", ";")) or line.column == ASIDE:
+        return False
+    letters = sum(map(str.isalpha, line.text))
+    return letters >= 3 and 2 * letters >= len(line.text.replace(" ", ""))
 
 
 # --- running headers and footers ---------------------------------------------------------------
@@ -156,43 +181,51 @@ def _in_a_row(found: Sequence[tuple[int, float]]) -> bool:
 
 
 def _key(line: Line) -> str:
-    return re.sub(r"\d+", "#", one_line(line.text.lower()))
+    return re.sub(r"\d+|\b[ivxl]+$", "#", one_line(line.text.lower()))
 
 
 # --- headings ----------------------------------------------------------------------------------
 
 
-def _levels(lines: Sequence[Line], body: float, marks: dict[str, int]) -> tuple[dict[Style, int], dict[Style, int]]:
+def _levels(
+    lines: Sequence[Line], body: float, marks: Mapping[tuple[str, int | None], int]
+) -> tuple[dict[Style, int], dict[Style, int]]:
     """(style -> level, style -> least depth of its numbers): larger is higher; of one size, bold comes first."""
     letters: Counter[Style] = Counter()
     for line in lines:
         letters[style_of(line)] += len(line.text)
     whole = sum(letters.values()) or 1
     frequent = [
-        sum(n for style, n in letters.items() if style[mark] and style[0] < _HEADING_RATIO * body)
-        > _MAX_ASIDE_SHARE * whole
-        for mark in (1, 2, 3)
+        sum(n for style, n in letters.items() if style[mark] and style[0] < _HEADING_RATIO * body) > share * whole
+        for mark, share in ((1, _MAX_BOLD), (2, _MAX_OTHER), (3, _MAX_OTHER))
     ]
+    titles = {title: level for (title, _), level in marks.items()}
     styles: set[Style] = set()
     known: defaultdict[Style, Counter[int]] = defaultdict(Counter)
     numbers: defaultdict[Style, list[int]] = defaultdict(list)
     for line in lines:
-        if not may_be_heading(line) or _CAPTION.match(line.text):
-            continue
         style = style_of(line)
         marked = any(style[mark] and not frequent[mark - 1] for mark in (1, 2, 3))
-        if line.size >= _HEADING_RATIO * body or (line.size >= body and marked):
-            styles.add(style)
-            if (level := marks.get(_plain(line.text))) is not None:
-                known[style][level] += 1
-            if (number := _NUMBERED.match(line.text)) is not None:
-                numbers[style].append(number.group(1).count(".") + 1)
+        set_apart = line.size >= _HEADING_RATIO * body or (line.size >= body and marked)
+        if not set_apart or not may_be_heading(line) or _CAPTION.match(line.text):
+            continue
+        styles.add(style)
+        if (level := titles.get(_plain(line.text))) is not None:
+            known[style][level] += 1
+        if depth := _depth(line.text):
+            numbers[style].append(depth)
     levels: dict[Style, int] = {}
-    last = 0
+    level = 0
     for style in sorted(styles, key=lambda s: (-s[0], not s[1], not s[3])):
-        last = max(last, known[style].most_common(1)[0][0]) if known[style] else last + 1
-        levels[style] = last = min(last, 6)
+        level = max(level, known[style].most_common(1)[0][0]) if known[style] else level + 1
+        levels[style] = level = min(level, 6)
     return levels, {style: min(found) for style, found in numbers.items()}
+
+
+def _depth(text: str) -> int:
+    """How many numbers a heading begins with: 2 for `3.1 Terms`, 0 for none."""
+    number = _NUMBERED.match(text)
+    return number.group(1).count(".") + 1 if number else 0
 
 
 def _plain(text: str) -> str:
