@@ -8,7 +8,7 @@ their tables, ask for less proof.
 
 import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -23,9 +23,10 @@ _MIN_ROWS_OF_WORDS = 4
 _MAX_WORDS = 8
 _MIN_FILLED = 0.5
 _MIN_FRAMED = 0.6
-"""Share of rows with several cells between ruled lines that frame a table."""
+"""Share of rows with several cells, or a short one, between ruled lines that frame a table."""
 _MIN_ALIGNED = 0.7
 _NEAR = 3.0
+_OVER, _OFF_CENTRE = 0.15, 0.04
 _MAX_COLUMNS = 60
 _MAX_HEADER_ROWS = 4
 _YEAR = re.compile(r"^(?:19|20)\d\d\b")
@@ -58,8 +59,8 @@ def with_tables(rows: Sequence[Row], bands: Sequence[Sequence[Band]], *, code: b
     found: list[Row | Table] = []
     at = 0
     while at < len(rows):
-        run, framed = _run_from(rows, at, frames)
-        for start, end in _parts(at, run, framed=framed):
+        run = _run_from(rows, at, frames)
+        for start, end, framed in _parts(at, run, frames.get(at, at)):
             table = _table(rows[start:end], framed=framed)
             if table is not None:
                 found += [*rows[at:start], table]
@@ -72,11 +73,14 @@ def with_tables(rows: Sequence[Row], bands: Sequence[Sequence[Band]], *, code: b
     return found
 
 
-def _parts(start: int, end: int, *, framed: bool) -> list[tuple[int, int]]:
-    """What may be a table of a run of rows: all of them, or without a few at either end."""
-    if framed:
-        return [(start, end)]
-    return [(at, to) for to in range(end, end - 3, -1) for at in range(start, start + 4) if to - at >= 2]
+def _parts(start: int, end: int, frame: int) -> Iterator[tuple[int, int, bool]]:
+    """What may be a table from a row on: what ruled lines frame, a run of rows, or that without a few at its ends."""
+    if frame > start:
+        yield start, frame, True
+    for to in range(end, end - 3, -1):
+        for at in range(start, start + 4):
+            if to - at >= 2:
+                yield at, to, False
 
 
 def framed_table(rows: Sequence[Row]) -> Table | None:
@@ -116,8 +120,9 @@ def _frames(rows: Sequence[Row], bands: Sequence[Sequence[Band]]) -> dict[int, i
         last = 0
         for band in lines:
             inside = _between_titles(rows, [at for at, row in enumerate(rows) if _within(row, band)])
-            several = sum(len(rows[at]) > 1 for at in inside)
-            if inside and several >= _MIN_FRAMED * len(inside):
+            width = band[2] - band[0]
+            alike = sum(len(rows[at]) > 1 or rows[at][0].x1 - rows[at][0].x0 < 0.5 * width for at in inside)
+            if inside and alike >= _MIN_FRAMED * len(inside):
                 start = inside[0] if start is None else start
                 last = inside[-1] + 1
             elif inside:
@@ -130,19 +135,26 @@ def _frames(rows: Sequence[Row], bands: Sequence[Sequence[Band]]) -> dict[int, i
 
 
 def _between_titles(rows: Sequence[Row], inside: list[int]) -> list[int]:
-    """Rows without those of a single cell at either end: titles and notes, not rows of the table."""
+    """Rows without those of a single cell at either end: titles and notes, not rows of the table.
+
+    A cell above that stands over the columns on the right is part of the header.
+    """
     several = [at for at in inside if len(rows[at]) > 1]
-    return [at for at in inside if several and several[0] <= at <= several[-1]]
+    if not several:
+        return []
+    left, right = min(rows[at][0].x0 for at in several), max(rows[at][-1].x1 for at in several)
+
+    def is_header(row: Row) -> bool:
+        off = (row[0].x0 + row[0].x1) / 2 - (left + right) / 2
+        return row[0].x0 > left + _OVER * (right - left) and off > _OFF_CENTRE * (right - left)
+
+    return [at for at in inside if several[0] <= at <= several[-1] or (at < several[0] and is_header(rows[at]))]
 
 
-def _run_from(rows: Sequence[Row], at: int, frames: dict[int, int]) -> tuple[int, bool]:
-    """Where the run of rows that may be a table ends, from a row on; and whether ruled lines frame it."""
-    if rows[at][0].table:
-        return at, False
-    if at in frames:
-        return frames[at], True
-    if len(rows[at]) < 2:
-        return at, False
+def _run_from(rows: Sequence[Row], at: int, frames: dict[int, int]) -> int:
+    """Where the run of rows that may be a table ends, from a row on."""
+    if rows[at][0].table or len(rows[at]) < 2:
+        return at
     end = last = at + 1
     while end < len(rows) and not rows[end][0].table and end not in frames:
         size = max(s.size for s in rows[end])
@@ -151,7 +163,7 @@ def _run_from(rows: Sequence[Row], at: int, frames: dict[int, int]) -> tuple[int
         end += 1
         if len(rows[end - 1]) > 1:
             last = end
-    return last, False
+    return last
 
 
 def _gap(above: Row, below: Row) -> float:
@@ -174,7 +186,7 @@ def _table(rows: Sequence[Row], *, framed: bool) -> Table | None:
     several = [row for row in rows if len(row) > 1]
     if any(row[0].table for row in rows):
         return None
-    if len(several) < (1 if framed else 2) or (not framed and len(several) < 0.5 * len(rows)):
+    if len(several) < 2 or len(several) < 0.5 * len(rows):
         return None
     if framed and (len(rows) < _MIN_ROWS or median(map(_gap, rows, rows[1:])) > _MAX_GAP * rows[0][0].size):
         return None  # labels in a drawing

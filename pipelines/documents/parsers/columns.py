@@ -19,7 +19,7 @@ _MIN_OTHER_LINES = 2
 _PROSE_SHARE = 0.6
 """Share of words in longer segments from which a column is prose and not a table's column."""
 _FILLED = 0.6
-"""Lines of prose fill at least this share of their column in the median."""
+"""The median line of prose is at least this share as long as the longest."""
 _MAX_SWITCHES = 0.4
 """A file that goes from one side to the other more often than this, per line, goes row by row."""
 _MIN_STRIP = 0.8
@@ -167,8 +167,8 @@ def _is_prose(side: Sequence[Segment]) -> bool:
     long = [s for s in side if _is_long(s)]
     if len(long) < _MIN_PROSE_LINES or sum(len(s.words) for s in long) < _PROSE_SHARE * sum(lengths):
         return False
-    width = max(s.x1 for s in long) - min(s.x0 for s in long)
-    return median(s.x1 - s.x0 for s in long) >= _FILLED * width
+    widths = [s.x1 - s.x0 for s in long]
+    return median(widths) >= _FILLED * max(widths)
 
 
 def _is_long(segment: Segment) -> bool:

@@ -125,7 +125,7 @@ class _Reader:
             left, bottom, right, top = box = box_of(start, end)
             if left > most_x or right < least_x or bottom > most_y or top < least_y:
                 continue
-            if mirrored and _LAM in word:
+            if mirrored and end - start > 1:
                 word = self._logical(start, end, word)
             by_quarter.setdefault(style.quarter, []).append((word, box, style, spaced))
         return Words(by_quarter, unreadable / letters if letters else 0.0)
@@ -222,21 +222,24 @@ class _Reader:
         return known
 
     def _logical(self, start: int, end: int, word: str) -> str:
-        """An Arabic word with its ligatures in the order in which they are read.
+        """A word of a page with a script that runs to the left, in the order in which it is read.
 
-        pdfium takes the ligature of lam and alef apart and then turns the run, which swaps the two: they are
-        the characters of one box that come in the wrong order.
+        pdfium turns some words of other scripts that stand beside it, and the ligature of lam and alef, which
+        it takes apart: two characters of one box that come in the wrong order.
         """
         if len(word) != end - start:
             return word
         letters = list(word)
         rect = self._raw.FS_RECTF()
-        place = math.inf
+        lefts = []
         for at in range(len(letters)):
             self._raw.FPDFText_GetLooseCharBox(self._page, start + at, rect)
-            if abs(rect.left - place) < 0.01 and letters[at] == _LAM and letters[at - 1] in _ALEFS:
+            lefts.append(rect.left)
+        if not _RIGHT_TO_LEFT.search(word):
+            return "".join(letter for _, letter in sorted(zip(lefts, letters, strict=True), key=lambda pair: pair[0]))
+        for at in range(1, len(letters)):
+            if letters[at] == _LAM and letters[at - 1] in _ALEFS and abs(lefts[at] - lefts[at - 1]) < 0.01:
                 letters[at - 1], letters[at] = letters[at], letters[at - 1]
-            place = rect.left
         return "".join(letters)
 
 
