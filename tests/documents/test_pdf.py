@@ -533,6 +533,31 @@ def test_a_scanned_page_beside_others_is_noted(monkeypatch: pytest.MonkeyPatch) 
     assert kinds(read(draw, Ocr()))[-1] == ("note", "[Page 2 holds no text: a scanned image]")
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("exec sleep 60", "took longer than 0.2 s"), ("echo no data >&2; exit 1", "failed: no data")],
+)
+def test_a_reader_of_pictures_that_hangs_or_fails_costs_its_page_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    from PIL import Image
+
+    program = tmp_path / "tesseract"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawInlineImage(Image.new("L", (60, 80), 128), 0, 0, WIDTH, HEIGHT)
+        canvas.showPage()
+        canvas.setFont("Helvetica", 10)
+        write(canvas, 40, 700, LINES)
+
+    note, text = kinds(read(draw, Ocr(page_timeout_s=0.2)))
+    assert note[0] == "note" and reason in note[1]
+    assert text == ("paragraph", " ".join(LINES))
+
+
 @needs_tesseract
 @pytest.mark.parametrize("turn", [0, 90])
 def test_a_scan_is_read_whichever_way_it_lies(turn: int) -> None:

@@ -25,6 +25,8 @@ _MAX_SWITCHES = 0.4
 _MIN_STRIP = 0.8
 """White over the whole width, in sizes of type, that may divide a page into bands."""
 _NARROW_GUTTER = 0.55
+_MIN_DIVIDED = 8
+"""Lines that are divided at one place by no more than a wide space: fewer may be so by chance."""
 _MAX_DEPTH = 6
 _MAX_SEGMENTS = 1500
 """A page with more is a map, or one large table: no columns are looked for in it."""
@@ -116,6 +118,7 @@ def _gutters_at(ordered: Sequence[Segment], x: float) -> Iterable[_Gutter]:
     start = 0
     left: list[Segment] = []
     right: list[Segment] = []
+    divided = 0
     for at, segment in enumerate([*ordered, None]):
         if segment is not None and segment.x1 <= x + 1:
             left.append(segment)
@@ -124,12 +127,14 @@ def _gutters_at(ordered: Sequence[Segment], x: float) -> Iterable[_Gutter]:
         elif segment is not None and (halves := _halves(segment, x)) is not None:
             left.append(halves[0])
             right.append(halves[1])
+            divided += 1
         else:
-            if _are_columns(left, right):
+            chance = divided > 0.4 * min(len(left), len(right)) and divided < _MIN_DIVIDED
+            if not chance and _are_columns(left, right):
                 bottom = min(max(s.bottom for s in side) for side in (left, right))
                 top = max(min(s.top for s in side) for side in (left, right))
                 yield _Gutter(bottom - top, list(ordered[:start]), left, right, list(ordered[at:]))
-            start, left, right = at + 1, [], []
+            start, left, right, divided = at + 1, [], [], 0
 
 
 def _halves(segment: Segment, x: float) -> tuple[Segment, Segment] | None:
@@ -184,7 +189,7 @@ def _held_apart(left: Sequence[Segment], right: Sequence[Segment]) -> bool:
 
 
 def _is_paired(left: Sequence[Segment], right: Sequence[Segment]) -> bool:
-    """Whether lines stand side by side like cells: short ones on common baselines, or figures."""
+    """Whether lines stand side by side like labels and values: short ones on common baselines, or figures."""
     figures = sum(is_figure(s) for s in right)
     if figures > 0.5 * len(right):
         return True
@@ -193,7 +198,13 @@ def _is_paired(left: Sequence[Segment], right: Sequence[Segment]) -> bool:
     bases = {round(s.bottom) for s in left}
     level = sum(bool({round(s.bottom) - 1, round(s.bottom), round(s.bottom) + 1} & bases) for s in right)
     short = min(median(len(s.words) for s in left), median(len(s.words) for s in right)) < 4
-    return level > 0.6 * len(right) and short
+    labels = sum(_text(s).endswith(":") for s in left) > 0.5 * len(left)
+    values = sum(any(map(str.isdigit, _text(s))) for s in right) > 0.5 * len(right)
+    return level > 0.6 * len(right) and short and (labels or values)
+
+
+def _text(segment: Segment) -> str:
+    return " ".join(word.text for word in segment.words)
 
 
 def _has_labels(side: Sequence[Segment]) -> bool:

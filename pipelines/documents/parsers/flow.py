@@ -14,7 +14,7 @@ from pipelines.documents.parsers.aligned import is_value
 from pipelines.documents.parsers.draft import Draft, Kind, markdown_table
 from pipelines.documents.parsers.layout import Line, Table
 from pipelines.documents.parsers.pages import ASIDE, Page
-from pipelines.documents.parsers.typography import Typography, style_of, usual_size
+from pipelines.documents.parsers.typography import CAPTION, Typography, style_of, usual_size
 
 _BULLETS = "•▪◦●■☐☑☒❖➢➔✓◆·–—"
 _BULLET = re.compile(rf"^(?:[{_BULLETS}*\-]\s*(?=\S)(?<!-)|[\-*]\s+|\(?\d{{1,2}}[.)]\s+|\(?[a-z][.)]\s+|\([ivx]+\)\s+)")
@@ -98,7 +98,7 @@ class Writer:
     def _paragraph(self, group: Sequence[Line], page: Page) -> None:
         text = joined([line.text for line in group], self._typography.words)
         apart = group[0].column == ASIDE or all(map(page.at_edge, group))
-        small = apart or group[0].size < _SMALL * self._typography.body
+        small = apart or group[0].size < _SMALL * self._typography.body or bool(CAPTION.match(text))
         if self._open is not None and _is_unfinished(self._open.text):
             if small:
                 self._held.append(_Waiting("paragraph", text, page.number))

@@ -1,7 +1,7 @@
 """What a PDF's fonts call their glyphs -> the characters that a reader sees.
 
 Fonts of symbols, ligatures, accents that are set apart from their letters (TeX), private codes of older
-layout programs. Invariant: plain ASCII words come back as they are.
+layout programs. Invariant: plain ASCII words come back as they are, but for the grave accent of TeX.
 """
 
 import re
@@ -10,9 +10,10 @@ import unicodedata
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufffd-\uffff]"
 )
+_HALVES = re.compile("[\ud800-\udfff]")
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
-_COMPATIBLE = re.compile("[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufeff\u0132\u0133\u01c4-\u01cc]+")
-"""Ligatures and the shapes that Arabic letters take in a word."""
+_COMPATIBLE = re.compile("[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufeff\u0132\u0133\u01c4-\u01cc\U0001d400-\U0001d7ff]+")
+"""Ligatures, the shapes that Arabic letters take in a word, the alphabets of formulas."""
 _ACCENTS = {
     "\u00a8": "\u0308",
     "\u00b4": "\u0301",
@@ -25,6 +26,9 @@ _ACCENTS = {
     "\u02dd": "\u030b",
     "\u00b8": "\u0327",
     "\u02db": "\u0328",
+    "\u02cb": "\u0300",
+    "\u02ca": "\u0301",
+    "\u00af": "\u0304",
 }
 _ACCENTED = re.compile(f"([{''.join(_ACCENTS)}])([A-Za-z\u0131\u0237])")
 _GRAVE = re.compile(r"(?<=\w)`([aeiouAEIOU])")
@@ -38,12 +42,14 @@ _WINGDINGS = {
 
 def cleaned(word: str) -> str:
     """A word without what cannot be seen; "" when nothing is left of it."""
-    if word.isascii() and word.isprintable():
+    if word.isascii() and word.isprintable() and "`" not in word:
         return word
     if word.endswith("\ufffe"):  # how pdfium writes a hyphen at the end of a line
         return cleaned(word[:-1]) + "-"
     if word.endswith("\u00ad"):
         return cleaned(word[:-1]) + "\u00ad"  # shown, for it stands where the word is divided
+    if _HALVES.search(word):
+        word = word.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
     word = _INVISIBLE.sub("", word)
     word = _PRIVATE.sub(lambda found: _private(found.group()), word)
     word = _COMPATIBLE.sub(lambda found: unicodedata.normalize("NFKC", found.group()), word)

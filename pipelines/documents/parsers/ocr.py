@@ -119,7 +119,7 @@ def read_words(picture: bytes, ocr: Ocr, *, dots_per_inch: int | None = None) ->
                 found, said = process.communicate(picture, timeout=seconds)
             except subprocess.TimeoutExpired as exc:
                 process.kill()
-                raise OcrError(f"tesseract took longer than {seconds:.0f} s") from exc
+                raise OcrError(f"tesseract took longer than {seconds:.3g} s") from exc
     except OSError as exc:
         raise OcrError(f"tesseract does not start: {exc.strerror}") from exc
     if process.returncode != 0:

@@ -131,13 +131,13 @@ class _Reader:
         return Words(by_quarter, unreadable / letters if letters else 0.0)
 
     def _text(self) -> str:
-        """The page's text, one character for each of pdfium's."""
+        """The page's text, one character for each of pdfium's: UTF-16, so that some are halves of one."""
         count = self._raw.FPDFText_CountChars(self._page)
         if count <= 0:
             return ""
         buffer = (ctypes.c_ushort * (count + 1))()
         written = self._raw.FPDFText_GetText(self._page, 0, count, buffer)
-        text = bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
+        text = "".join(map(chr, buffer[: max(written - 1, 0)]))
         if len(text) == count:
             return text
         codes = (self._raw.FPDFText_GetUnicode(self._page, at) for at in range(count))

@@ -32,7 +32,7 @@ _PAGE_NUMBER = re.compile(
     r"(?:\s*(?:of|/|de|von|di)\s*\d{1,4})?[\s\-–—|·]*$",
     re.I,
 )
-_CAPTION = re.compile(r"^(?:figure|fig\.|table|tab\.|abbildung|tabelle|listing|scheme|exhibit)\s*[A-Z]?\d", re.I)
+CAPTION = re.compile(r"^(?:figure|fig\.|table|tab\.|abbildung|tabelle|listing|scheme|exhibit)\s*[A-Z]?\d", re.I)
 _NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+\S")
 
 Style = tuple[float, bool, bool, bool]
@@ -64,7 +64,7 @@ class Typography:
         `usual`: the size of their page's type where it has one of its own; `alone`: they stand by themselves.
         """
         text = " ".join(line.text for line in lines)
-        if len(text) > HEADING_CHARACTERS or not all(map(may_be_heading, lines)) or _CAPTION.match(text):
+        if len(text) > HEADING_CHARACTERS or not all(map(may_be_heading, lines)) or CAPTION.match(text):
             return None
         known = self.bookmarks.get((_plain(text), page)) or self.bookmarks.get((_plain(text), None))
         if known is not None:
@@ -207,7 +207,7 @@ def _levels(
         style = style_of(line)
         marked = any(style[mark] and not frequent[mark - 1] for mark in (1, 2, 3))
         set_apart = line.size >= _HEADING_RATIO * body or (line.size >= body and marked)
-        if not set_apart or not may_be_heading(line) or _CAPTION.match(line.text):
+        if not set_apart or not may_be_heading(line) or CAPTION.match(line.text):
             continue
         styles.add(style)
         if (level := titles.get(_plain(line.text))) is not None:
