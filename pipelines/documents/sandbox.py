@@ -117,6 +117,8 @@ class _Worker:
     def __init__(self, limits: Documents) -> None:
         self._memory_bytes = limits.memory_bytes
         environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        if "TESSDATA_PREFIX" in os.environ:  # where tesseract's languages lie, if not where they always do
+            environment["TESSDATA_PREFIX"] = os.environ["TESSDATA_PREFIX"]
         bounds = (limits.memory_bytes, limits.timeout_s, limits.ocr_pages_at_most, limits.ocr_languages)
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, *map(str, bounds)],

@@ -22,6 +22,7 @@ ASIDE = -1
 _EDGE_SHARE = 0.09
 """Share of the page's height at top and bottom where running headers and footers stand."""
 _CELL = 4.0
+"""Words that are drawn twice lie in one square of this side, or in two that touch."""
 _MIN_FILLED = 0.3
 _MIN_TEXT_SHARE = 0.2
 """Lines of text make up at least this share of the height of a table's rows, in the median."""
@@ -38,7 +39,6 @@ class Page:
     number: int
     height: float
     parts: list[Line | Table]
-    has_pictures: bool
 
     @property
     def lines(self) -> list[Line]:
@@ -66,7 +66,7 @@ def arranged(sheet: Sheet) -> Page:
         parts += [line_of(row, ASIDE) for row in rows_of(segments_of(_once(others)))]
     if sheet.aslant:
         parts.append(Line(" ".join(sheet.aslant), 0.0, sheet.width, 0.0, sheet.height, 1.0, Face(), ASIDE))
-    return Page(sheet.number, sheet.height, parts, sheet.picture_share > 0)
+    return Page(sheet.number, sheet.height, parts)
 
 
 def _part(found: Row | Table, column: int) -> Line | Table:

@@ -85,7 +85,7 @@ class _Scans:
             sheet = self._file.read(number)
         except PageError as exc:
             self.notes[number] = f"is left out: {exc}"
-            return Page(number, 1.0, [], has_pictures=False)
+            return Page(number, 1.0, [])
         page = arranged(sheet)
         if not _is_scan(sheet):
             if not page.parts:
