@@ -67,6 +67,10 @@ class Documents(Model):
     """Longest time that one file may take to parse."""
     memory_bytes: int = Field(gt=0)
     """Address space of a parser process above what it starts with."""
+    ocr_pages_at_most: int = Field(ge=0)
+    """Pages of a file without text that tesseract reads, where it is installed; 0: none."""
+    ocr_languages: str = Field(pattern=r"^[A-Za-z]\w*(\+[A-Za-z]\w*)*$")
+    """Languages as tesseract names them, with `+` between them."""
     near_duplicate_threshold: float = Field(gt=0, le=1)
     """Jaccard similarity of word 5-grams from which two documents count as the same text."""
     archives: Archives

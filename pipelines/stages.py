@@ -125,7 +125,6 @@ STAGES: dict[str, Stage] = {
                 "pipelines.documents.versions",
             ),
             libraries=(
-                "pdfplumber",
                 "pypdfium2",
                 "python-docx",
                 "python-pptx",

@@ -30,6 +30,7 @@ from pipelines.documents.features import features_digest
 from pipelines.documents.features import schema as features_schema
 from pipelines.documents.judging import BOILERPLATE, COMPARED, VERSIONS, Judged, judge
 from pipelines.documents.ledger import DOCUMENTS, FEATURES, NOTES, Last, Ledger
+from pipelines.documents.parsers import ocr
 from pipelines.documents.sandbox import Result, Sandbox, Task
 from pipelines.documents.sources import Source, find_sources, origins, refusal
 from pipelines.documents.tables import Log, group_writer, write_table
@@ -44,7 +45,6 @@ _JUDGING = ("near_duplicate_threshold", "boilerplate_documents", "boilerplate_sh
 _LIMITS = ("archives", "max_bytes", "timeout_s", "memory_bytes", "labels_in_documents")
 """Settings that change no text and may keep a file in quarantine. All others count as changing what is read."""
 _LIBRARIES = (
-    "pdfplumber",
     "pypdfium2",
     "python-docx",
     "python-pptx",
@@ -111,10 +111,10 @@ def run(job: StageJob) -> None:
 
 
 def parsers_digest() -> str:
-    """Digest of the code and libraries that make a text of bytes: equal digest, equal text."""
+    """Digest of the code, libraries and programs that make a text of bytes: equal digest, equal text."""
     here = Path(__file__).parent
     code = [sha256_file(path) for path in sorted((here / "parsers").glob("*.py"))]
-    return content_id(code, {name: version_of(name) for name in _LIBRARIES})
+    return content_id(code, {name: version_of(name) for name in _LIBRARIES}, ocr.version())
 
 
 # --- what is there already ---------------------------------------------------------------------

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from pipelines.contracts import Block
 from pipelines.documents.parsers.draft import Parsed
+from pipelines.documents.parsers.ocr import Ocr
 from pipelines.errors import DocumentError
 from pipelines.settings import ROOT, Documents
 
@@ -34,6 +35,8 @@ _GRACE_S = 5
 """A worker ends itself this long after its parent should have done so."""
 _PATIENCE_S, _FEW = 0.5, 32
 """How long one of the first files waits for a busy worker: starting a second takes longer than most files."""
+_OCR_SHARE = 0.7
+"""Share of a file's time after which no further picture is read: what was read by then is kept."""
 _START_S = 30
 """Time that a worker may take to start, on top of its first file's."""
 
@@ -131,8 +134,11 @@ class _Worker:
     def __init__(self, limits: Documents) -> None:
         self._memory_bytes = limits.memory_bytes
         environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        if "TESSDATA_PREFIX" in os.environ:  # where tesseract's languages lie, if not where they always do
+            environment["TESSDATA_PREFIX"] = os.environ["TESSDATA_PREFIX"]
+        bounds = (limits.memory_bytes, limits.timeout_s, limits.ocr_pages_at_most, limits.ocr_languages)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(limits.memory_bytes), str(limits.timeout_s + _GRACE_S)],
+            [sys.executable, "-m", __name__, *map(str, bounds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -191,8 +197,8 @@ class _Worker:
     def kill(self) -> None:
         """End the process at once; any thread may do so."""
         self.alive = False
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # with the programs that it has started
 
     def close(self) -> None:
         """End the process and give its pipes back; for the thread that talks to it."""
@@ -227,7 +233,7 @@ def _checked(task: Task, answer: Any) -> Result:
 # --- the worker's side -------------------------------------------------------------------------
 
 
-def _serve(memory_bytes: int, seconds: float) -> None:
+def _serve(memory_bytes: int, timeout_s: float, ocr_pages_at_most: int, ocr_languages: str) -> None:
     """Answer requests until the parent closes the pipe."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not speak for us
@@ -235,8 +241,10 @@ def _serve(memory_bytes: int, seconds: float) -> None:
     _bound_memory(memory_bytes)
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        signal.setitimer(signal.ITIMER_REAL, seconds)  # its default action ends the process, in C code too
-        answer = _answer(Path(request["path"]), request["name"])
+        # the timer's default action ends the process, in C code too
+        signal.setitimer(signal.ITIMER_REAL, timeout_s + _GRACE_S)
+        until = time.monotonic() + _OCR_SHARE * timeout_s
+        answer = _answer(Path(request["path"]), request["name"], Ocr(ocr_languages, ocr_pages_at_most, until=until))
         signal.setitimer(signal.ITIMER_REAL, 0)
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
@@ -254,11 +262,11 @@ def _bound_memory(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _answer(path: Path, name: str) -> dict[str, Any]:
+def _answer(path: Path, name: str, ocr: Ocr) -> dict[str, Any]:
     from pipelines.documents.parsers import parse
 
     try:
-        format, parsed = parse(path.read_bytes(), name)
+        format, parsed = parse(path.read_bytes(), name, ocr)
     except DocumentError as exc:
         return {"reason": str(exc)}
     except MemoryError:
@@ -277,4 +285,4 @@ def _answer(path: Path, name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), float(sys.argv[2]))
+    _serve(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -3,7 +3,7 @@
 A file's media type follows from its first bytes and, for text, from its name; the parser is imported when
 its first file comes. A parser is a function `parse(data: bytes, name: str) -> Parsed` that raises
 DocumentError with the reason that quarantine shows.
-Not covered: text inside images and scans; old binary Office formats. Bounds of time and memory: sandbox.py.
+Not covered: old binary Office formats. Bounds of time and memory: sandbox.py.
 """
 
 import importlib
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from pipelines.documents.parsers.draft import Parsed
+from pipelines.documents.parsers.ocr import Ocr
 from pipelines.documents.parsers.properties import properties
 from pipelines.errors import DocumentError
 
@@ -28,11 +29,13 @@ class Format:
     media_type: str
     module: str
     extensions: tuple[str, ...] = ()
+    reads_images: bool = False
+    """Whether its parser takes a third argument, how text in images is read."""
 
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 
-PDF = Format("application/pdf", "pdf", (".pdf",))
+PDF = Format("application/pdf", "pdf", (".pdf",), reads_images=True)
 DOCX = Format(f"{_OFFICE}wordprocessingml.document", "docx", (".docx", ".docm"))
 PPTX = Format(f"{_OFFICE}presentationml.presentation", "pptx", (".pptx", ".pptm"))
 XLSX = Format(f"{_OFFICE}spreadsheetml.sheet", "xlsx", (".xlsx", ".xlsm"))
@@ -84,12 +87,15 @@ _REFUSED = (
 )
 
 
-def parse(data: bytes, name: str) -> tuple[Format, Parsed]:
-    """A file's format and text. Raises DocumentError with the reason that quarantine shows."""
+def parse(data: bytes, name: str, ocr: Ocr | None = None) -> tuple[Format, Parsed]:
+    """A file's format and text; `ocr`: how text in images is read, None for not at all.
+
+    Raises DocumentError with the reason that quarantine shows.
+    """
     format = format_of(data, name)
     module = importlib.import_module(f"{__name__}.{format.module}")
-    parser: Callable[[bytes, str], Parsed] = module.parse
-    parsed = parser(data, name)
+    parser: Callable[..., Parsed] = module.parse
+    parsed = parser(data, name, ocr) if format.reads_images else parser(data, name)
     return format, replace(parsed, meta={**properties(format.media_type, data, parsed.text), **parsed.meta})
 
 

@@ -94,18 +94,6 @@ class Draft:
         path = self._outline.path
         self._blocks.append(Block(kind=kind, start=start, end=self._length, page=page, heading_path=path))
 
-    @property
-    def ends_openly(self) -> bool:
-        """Whether the last block is a paragraph that stops in mid-sentence (at the end of a page or column)."""
-        return bool(self._blocks) and self._blocks[-1].kind == "paragraph" and self._parts[-1][-1] not in ".!?:;"
-
-    def continue_last(self, text: str) -> None:
-        """Go on with the last block."""
-        clean = storable(text).strip()
-        self._parts[-1] += f" {clean}"
-        self._length += 1 + len(clean)
-        self._blocks[-1] = self._blocks[-1].model_copy(update={"end": self._length})
-
     def table(self, rows: Sequence[Sequence[str]], page: int | None = None) -> None:
         """Add a table as Markdown, the first row as its header; a table without text adds nothing."""
         self.add("table", markdown_table(rows), page)
