@@ -32,14 +32,15 @@ def parse(data: bytes, name: str) -> Parsed:
     text = decode(data)
     matter = _FRONT_MATTER.match(text)
     begin = matter.end() if matter else 0
-    blocks = list(_blocks(text, begin))
+    blocks = list(blocks_of(text, begin))
     if matter:
         blocks.insert(0, Block(kind="note", start=0, end=len(matter.group().rstrip())))
     title = next((b.heading_path[-1] for b in blocks if b.kind == "heading"), None) or readable_name(name)
     return Parsed(storable(title), text, tuple(blocks))
 
 
-def _blocks(text: str, begin: int) -> Iterator[Block]:
+def blocks_of(text: str, begin: int = 0) -> Iterator[Block]:
+    """The blocks of Markdown from an offset on."""
     from markdown_it import MarkdownIt
 
     lines = [(begin + start, begin + end) for start, end in lines_of(text[begin:])]
