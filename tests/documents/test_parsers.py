@@ -227,6 +227,17 @@ def test_a_pdf_without_any_text_is_refused() -> None:
         (b"From: a\nSubject: b\n\nx", "mail", "message/rfc822"),
         (b"plain words", "NOTES", "text/plain"),
         (b"a,b", "A.CSV", "text/csv"),  # extensions in any case
+        (b"{\\rtf1 x}", "letter.doc", "application/rtf"),  # what many programs call .doc
+        (b"<html><table>", "export.xls", "text/html"),  # and .xls
+        (b"a\tb\n1\t2\n", "export.xls", "text/tab-separated-values"),
+        (b'<?xml version="1.0"?><rss/>', "feed", "application/xml"),
+        (b'<?xml version="1.0"?>\n<!-- x -->\n<html><body>x', "page", "text/html"),
+        ("\ufeff<html><p>x".encode("utf-16"), "page", "text/html"),
+        (b"#!/bin/sh\nls\n", "run", "text/x-source"),
+        (b"all:\n\tls\n", "Makefile", "text/x-source"),
+        (b"WEBVTT\n\n", "talk", "text/vtt"),
+        (b"Received: x\nDate: y\nMessage-ID: z\n\nw", "mail", "message/rfc822"),
+        (b"From: <Saved by Blink>\nSubject: x\nMIME-Version: 1.0\n\n", "page.html", "message/rfc822"),
     ],
 )
 def test_formats_follow_from_bytes_first(data: bytes, name: str, media_type: str) -> None:
@@ -241,6 +252,11 @@ def test_formats_follow_from_bytes_first(data: bytes, name: str, media_type: str
         (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "a.docx", "password"),
         (b"\xd0\xcf\x11\xe0", "a.doc", "old binary Office"),
         (b"PK\x03\x04broken", "a.docx", "damaged zip"),
+        (b"\x1f\x8b\x08", "a.tar.gz", "gzip archive"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "a.wav", "speech"),
+        (b"\x00\x00\x00\x18ftypmp42", "a.mp4", "film"),
+        (b"\x00\x00\x00\x18ftypheic", "a.heic", "save it as PNG"),
+        (b"\x78\x9f\x3e\x22\x00", "winmail.dat", "TNEF"),
         (bytes(range(256)) * 4, "a.bin", "unknown binary"),
         (b" \n\t ", "a.txt", "white space"),
     ],

@@ -20,6 +20,7 @@ from pipelines.errors import DocumentError
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 _SAVED_PAGE = re.compile(r"^<?Saved by ", re.I)
 _MOST_PARTS = 10_000
+_LONGEST_HEADER = 20_000
 _DEEPEST = 100
 """Parts inside parts."""
 
@@ -146,7 +147,7 @@ def _unflowed(text: str, *, joined: bool) -> str:
 
 def _header(message: Part, name: str) -> str:
     try:
-        return one_line(_decoded(str(message.get(name, ""))))
+        return one_line(_decoded(str(message.get(name, ""))[:_LONGEST_HEADER]))
     except (ValueError, TypeError, LookupError, IndexError):  # a header that is damaged
         return ""
 

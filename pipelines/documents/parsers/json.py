@@ -97,7 +97,7 @@ def _lines(text: str) -> Iterator[Piece]:
 def _divided(text: str, start: int, end: int, value: Any, path: Path, depth: int) -> Iterator[Piece]:
     """A value as one piece, or its members."""
     large = end - start > _RECORD_CHARACTERS or (depth == 0 and isinstance(value, list))
-    if not (large and isinstance(value, (dict, list)) and value and depth < _DEEPEST):
+    if not (large and isinstance(value, (dict, list)) and depth < _DEEPEST) or _is_flat(value):
         yield Piece(start, end, path, isinstance(value, (dict, list)) and bool(path))
         return
     for key, first, at, last, member in _members(text, start, isinstance(value, dict)):
@@ -109,6 +109,11 @@ def _divided(text: str, start: int, end: int, value: Any, path: Path, depth: int
                 yield Piece(first, last, (*path, *own), isinstance(member, dict))
         else:
             yield Piece(first, last, path, False)
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a container is empty or a list of scalars: one thing, however long."""
+    return not value or (isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value))
 
 
 def _members(text: str, start: int, keyed: bool) -> Iterator[tuple[str | None, int, int, int, Any]]:

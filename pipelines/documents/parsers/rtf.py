@@ -92,6 +92,7 @@ class _Reader:
         self._rows: list[list[str]] = []
         self._notes: list[str] = []
         self._author = ""
+        self._titled = False
 
     def read(self) -> None:
         """Write the whole document."""
@@ -124,9 +125,11 @@ class _Reader:
                     self._starred = True
                 elif token["symbol"] in _SYMBOLS:
                     self._put(_SYMBOLS[token["symbol"]])
-            elif kind == "text":
+            elif kind == "text" and token["text"].isascii():
                 self._flush_bytes()
                 self._put(token["text"])
+            elif kind == "text":  # bytes above 127, which should have been escaped
+                self._bytes += token["text"].encode("latin-1")
         self._flush_bytes()
         self._end_paragraph()
         self._end_table()
@@ -243,13 +246,13 @@ class _Reader:
             self._put("\n")
             return
         done = self._paragraph
+        if done.in_table:  # a cell of several paragraphs
+            done.words.append(" ")
+            return
         joined = _paired("".join(done.words))
         words = "\n".join(one_line(line) for line in joined.split("\n")).strip()
         label = one_line("".join(done.label)).replace("\ufffd", "")
         self._paragraph = replace(done, words=[], label=[])
-        if done.in_table:
-            self._paragraph.words = [words + " "]
-            return
         self._end_table()
         style = self._styles.get(done.style, "")
         heading = _HEADING.match(style)
@@ -265,8 +268,6 @@ class _Reader:
             self._titled = self._titled or style == "title"
         else:
             self.draft.add("paragraph", words)
-
-    _titled = False
 
     def _end_cell(self, number: int) -> None:
         if self._state.kind == "body":
