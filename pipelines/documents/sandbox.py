@@ -165,7 +165,7 @@ class _Worker:
     def _read_answer(self, deadline: float) -> "Answer":
         """Raises TimeoutError at the deadline, EOFError when the worker ends before."""
         while b"\n" not in self._pending:
-            self._pending += self._read_some(deadline)
+            self._pending += self._read_some(deadline, 1 << 16)
         line, _, rest = self._pending.partition(b"\n")
         header = json.loads(line)
         text, blocks = (int(size) for size in header["sizes"])
@@ -173,16 +173,16 @@ class _Worker:
             raise ValueError("sizes that nothing has")
         body = bytearray(rest)
         while len(body) < text + blocks:
-            body += self._read_some(deadline)
+            body += self._read_some(deadline, min(_PIPE_BYTES, text + blocks - len(body)))
         self._pending = bytes(body[text + blocks :])
         view = memoryview(body)
         return Answer(header, bytes(view[:text]), bytes(view[text : text + blocks]))
 
-    def _read_some(self, deadline: float) -> bytes:
+    def _read_some(self, deadline: float, size: int) -> bytes:
         assert self._process.stdout is not None
         if not self._ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError
-        piece = os.read(self._process.stdout.fileno(), _PIPE_BYTES)
+        piece = os.read(self._process.stdout.fileno(), size)
         if not piece:
             raise EOFError
         return piece
