@@ -235,6 +235,7 @@ def test_a_pdf_without_any_text_is_refused() -> None:
         ("\ufeff<html><p>x".encode("utf-16"), "page", "text/html"),
         (b"#!/bin/sh\nls\n", "run", "text/x-source"),
         (b"all:\n\tls\n", "Makefile", "text/x-source"),
+        (b"float64 x\n", "Point.msg", "text/plain"),  # not every .msg is Outlook's
         (b"WEBVTT\n\n", "talk", "text/vtt"),
         (b"Received: x\nDate: y\nMessage-ID: z\n\nw", "mail", "message/rfc822"),
         (b"From: <Saved by Blink>\nSubject: x\nMIME-Version: 1.0\n\n", "page.html", "message/rfc822"),

@@ -310,6 +310,29 @@ def test_definitions_of_many_languages_are_found_by_name(name: str, code: str, n
     assert [path[1] for path in paths(found) if len(path) > 1][: len(names)] == names
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("a.sh", "# why\nif true; then\n" + "  echo one\n" * 80 + "fi\nf() {\n  ls\n}\n"),
+        ("a.c", "/* why */\n#ifdef A\n" + "int a;\n" * 120 + "int f(void) { return 1; }\n#endif\n"),
+        ("a.ts", "declare namespace N {\n" + "  const a: number;\n" * 60 + "}\n"),
+        (
+            "a.cpp",
+            'extern "C" {\n'
+            + "int a;\n" * 120
+            + "}\nnamespace n {\n"
+            + "int b;\n" * 120
+            + "int g() { return 1; }\n}\n",
+        ),
+    ],
+)
+def test_what_holds_definitions_without_being_one_is_divided_without_overlap(name: str, code: str) -> None:
+    found = parsed(code.encode(), name)
+    assert len(found.blocks) > 1
+    covered = " ".join(t for _, t in kinds(found))
+    assert all(word in covered for word in code.split() if word.isalnum())
+
+
 def test_code_with_mistakes_in_it_is_read_as_far_as_it_is_code() -> None:
     code = "class A(:\n    def f(self):\n        return 1\n\ndef g(x)\n    return 2\n\ndef h():\n\tpass\n"
     found = parsed(code.encode(), "a.py")

@@ -118,6 +118,8 @@ def format_of(data: bytes, name: str) -> Format:
         return named
     if sniffed.module in ("html", "xml", "eml"):
         return sniffed  # what many programs call .xls and .doc
+    if named.module in ("doc", "msg"):
+        return sniffed  # also extensions of text files
     if named.module == "xlsx" and b"\t" in data[:4096].split(b"\n", 1)[0]:
         return BY_MEDIA_TYPE["text/tab-separated-values"]
     raise DocumentError(f"named {place.suffix} but does not begin like a file of that format")

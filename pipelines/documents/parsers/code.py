@@ -186,7 +186,7 @@ class _Outline:
             body = _body(definition if definition is not None else node)
             holds = body is not None and not (definition is not None and definition.type.startswith(_FUNCTIONS))
             if large and holds and depth < _DEEPEST:
-                yield from self._block(_Span(start, body.start_byte + (body is node)), below, head=True)
+                yield from self._block(_Span(start, body.start_byte), below, head=True)
                 yield from self._divided(body.children, below, depth + 1)
             else:
                 yield from self._block(_Span(start, node.end_byte), below)

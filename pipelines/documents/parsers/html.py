@@ -225,6 +225,8 @@ def _dropped(element: HtmlElement, page: Page) -> bool:
     marked = tag in _BOILERPLATE_TAGS or (element.get("role") or "") in _BOILERPLATE_ROLES
     if marked and tag == "header" and _inside(element, ("main", "article", "section")):
         marked = False
+    if element.get("role") == "note":
+        return False  # "Main article: ...", "Warning: ..."
     if marked or (named.strip() and _BOILERPLATE_NAME.search(named)):
         return len(element.text_content()) < 0.5 * page.size
     return tag in ("ul", "ol", "div", "p") and _is_link_list(element) and not (page.is_main and _introduced(element))
