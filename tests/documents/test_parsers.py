@@ -1,7 +1,9 @@
 """What each parser makes of small files that are written here."""
 
 import codecs
+import importlib.util
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -237,6 +239,8 @@ def test_a_pdf_without_any_text_is_refused() -> None:
         (b"all:\n\tls\n", "Makefile", "text/x-source"),
         (b"float64 x\n", "Point.msg", "text/plain"),  # not every .msg is Outlook's
         (b"WEBVTT\n\n", "talk", "text/vtt"),
+        (b'{"a": 1}\n', "dump", "application/json"),
+        (b"[x] ticked, and a note [y]", "todo", "text/plain"),
         (b"Received: x\nDate: y\nMessage-ID: z\n\nw", "mail", "message/rfc822"),
         (b"From: <Saved by Blink>\nSubject: x\nMIME-Version: 1.0\n\n", "page.html", "message/rfc822"),
     ],
@@ -265,6 +269,25 @@ def test_formats_follow_from_bytes_first(data: bytes, name: str, media_type: str
 def test_what_cannot_be_read_says_why(data: bytes, name: str, reason: str) -> None:
     with pytest.raises(DocumentError, match=reason):
         parse(data, name)
+
+
+def test_an_image_gives_its_words_where_something_reads_them() -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("L", (900, 120), 255)
+    ImageDraw.Draw(picture).text((30, 30), "The tarn is closed", fill=0, font=ImageFont.load_default(40))
+    stream = io.BytesIO()
+    picture.save(stream, "TIFF", save_all=True, append_images=[picture])
+    reads = importlib.util.find_spec("pipelines.documents.parsers.ocr") is not None and shutil.which("tesseract")
+    if not reads:
+        with pytest.raises(DocumentError, match="text in images is not read"):
+            parse(stream.getvalue(), "scan.tiff")
+        return
+    found = parsed(stream.getvalue(), "scan.tiff")
+    assert [(b.page, found.text[b.start : b.end]) for b in found.blocks] == [
+        (1, "The tarn is closed"),
+        (2, "The tarn is closed"),
+    ]
 
 
 def test_file_names_become_titles() -> None:

@@ -71,8 +71,13 @@ _WRAPPERS = frozenset(
 _TRANSPARENT = frozenset(
     "preproc_ifdef preproc_if preproc_else linkage_specification namespace_definition namespace_declaration "
     "internal_module mod_item declaration_list compound_statement program source_file translation_unit "
-    "file_scoped_namespace_declaration if_statement block ERROR".split()
+    "file_scoped_namespace_declaration block ERROR".split()
 )
+_BRANCHES = frozenset(
+    "if_statement elif_clause else_clause else_if_clause try_statement except_clause finally_clause with_statement "
+    "preproc_ifdef preproc_if preproc_else preproc_elif".split()
+)
+"""Nodes of which several children may hold definitions."""
 """Nodes that hold definitions and are never one block when they are large."""
 _FUNCTIONS = ("function", "method", "constructor", "destructor", "macro", "property")
 _LARGE = 600
@@ -175,7 +180,8 @@ class _Outline:
         for node in nodes:
             definition = _definition(node)
             large = node.end_byte - node.start_byte > _LARGE
-            if definition is None and not (large and node.type in _TRANSPARENT and depth < _DEEPEST):
+            passes = node.type in _TRANSPARENT or node.type in _BRANCHES
+            if definition is None and not (large and passes and depth < _DEEPEST):
                 run.append(node)
                 continue
             comments = self._comments_above(run, node)
@@ -188,6 +194,7 @@ class _Outline:
             if large and holds and depth < _DEEPEST:
                 yield from self._block(_Span(start, body.start_byte), below, head=True)
                 yield from self._divided(body.children, below, depth + 1)
+                yield from self._block(_Span(body.end_byte, node.end_byte), below)
             else:
                 yield from self._block(_Span(start, node.end_byte), below)
         yield from self._run(run, path)
@@ -250,6 +257,8 @@ def _is_function(declarator: Any) -> bool:
 
 def _body(node: Any) -> Any:
     """What holds a definition's members or statements."""
+    if node.type in _BRANCHES:
+        return node
     found = node.child_by_field_name("body")
     if found is not None:
         return found

@@ -105,7 +105,8 @@ _LATEX = Markup(
     ),
     note=re.compile(r"\s*%.*"),
     passed_over=re.compile(
-        r"\s*\\(?:begin|end|maketitle|tableofcontents|newpage|clearpage|label|centering|bibliographystyle)\b.*"
+        r"\s*\\(?:(?:begin|end)\{\w+\*?\}(?:\[[^\]]*\])?|maketitle|tableofcontents|newpage|clearpage|centering"
+        r"|label\{[^}]*\}|bibliographystyle\{[^}]*\})\s*"
     ),
     title=re.compile(rf"\s*\\title(?:\[[^\]]*\])?{_BRACED}.*"),
     body=re.compile(r"\s*\\begin\{document\}.*"),

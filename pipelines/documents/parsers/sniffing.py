@@ -59,6 +59,7 @@ _REFUSED = (
 )
 _FTYP = re.compile(rb"....ftyp(heic|heix|mif1|avif|....)", re.S)
 _XML_ROOT = re.compile(rb"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\])?[^>]*>|\s)*<([A-Za-z_][\w.:-]*)", re.S)
+_JSON = re.compile(rb"[{\[]\s*(?:[{\[\"\d\]}-]|true|false|null)")
 _HEADERS = (b"from:", b"subject:", b"to:", b"date:", b"mime-version:", b"received:", b"message-id:", b"content-type:")
 _HEAD = 8192
 
@@ -142,6 +143,8 @@ def sniffed_text(data: bytes) -> str:
         return "text/x-source"
     if low.startswith(b"webvtt"):
         return "text/vtt"
+    if head.startswith((b"{", b"[")) and data.rstrip(b"\x00 \t\r\n").endswith((b"}", b"]")) and _JSON.match(head):
+        return "application/json"
     return "text/plain"
 
 
