@@ -97,6 +97,14 @@ def test_ods_shows_what_the_sheet_shows_however_often_it_is_repeated() -> None:
     ]
 
 
+def test_an_ods_of_empty_sheets_holds_no_text_and_one_is_called_by_its_file() -> None:
+    with pytest.raises(DocumentError, match="no text"):
+        parse(opened("spreadsheet", '<table:table table:name="Sheet1"/>'), "a.ods")
+    row = "<table:table-row><table:table-cell><text:p>x</text:p></table:table-cell></table:table-row>"
+    found = parsed(opened("spreadsheet", f'<table:table table:name="Sheet1">{row}</table:table>'), "rates-2026.ods")
+    assert found.title == "Rates 2026"
+
+
 def test_odp_slides_are_pages_read_from_top_to_bottom() -> None:
     def frame(words: str, top: int, kind: str = "") -> str:
         box = f"<draw:text-box><text:p>{words}</text:p></draw:text-box>"

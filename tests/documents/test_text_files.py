@@ -301,6 +301,7 @@ def test_a_large_class_is_divided_into_its_methods_with_what_stands_above_them()
         ("a.kt", "data class Pond(val d: Int)\n\nfun main() {\n    a()\n\n    b()\n}", ["Pond", "main"]),
         ("a.yaml", "# c\nserver:\n  port: 1\n\n  host: x\n\ndb:\n  url: y", ["server", "db"]),
         ("a.toml", "[server]\nport = 1\n\nhost = 2\n\n[db]\nurl = 3", ["server", "db"]),
+        ("a.py", "# one\rdef f():\r    pass\r\rdef g():\r    pass\r", ["f", "g"]),  # lines that end with CR alone
         ("tool", "#!/usr/bin/env python3\ndef f():\n    pass", ["f"]),  # no extension: the first line says
     ],
 )

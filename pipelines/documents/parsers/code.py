@@ -127,7 +127,7 @@ def _language(text: str, title: str) -> str | None:
 def _parsed(text: str, language: str, title: str) -> list[Block] | None:
     """Blocks by the syntax tree; None for a file that takes too long, or is nested beyond what code is."""
     raw = text.encode()
-    tree = _tree(raw, language)
+    tree = _tree(raw if b"\n" in raw else raw.replace(b"\r", b"\n"), language)  # lines may end with CR alone
     try:
         return None if tree is None else list(_Outline(text, raw).blocks(tree.root_node, (title,)))
     except RecursionError:

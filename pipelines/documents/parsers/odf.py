@@ -61,10 +61,11 @@ def parse(data: bytes, name: str) -> Parsed:
     for margin in () if styles is None else styles.iter(f"{STYLE}header", f"{STYLE}footer"):
         words = "\n".join(filter(None, (words_of(reader, p) for p in margin.iter(f"{TEXT}p", f"{TEXT}h"))))
         reader.draft.put_aside("" if re.fullmatch(r"[\d\s/]*", words) else words)
-    if reader.draft.is_empty:
-        raise DocumentError("the document holds no text")
     title = one_line(meta.findtext(f".//{DC}title") or "") if meta is not None else ""
-    return reader.draft.finish(reader.draft.first_heading or title or readable_name(name))
+    sheets = body.find(f"{OFFICE}spreadsheet") is not None  # whose headings are the names of its sheets
+    if reader.draft.is_empty or (sheets and all(b.kind in ("heading", "note") for b in reader.draft.blocks)):
+        raise DocumentError("the document holds no text")
+    return reader.draft.finish((None if sheets else reader.draft.first_heading) or title or readable_name(name))
 
 
 def _bytes(package: Package, name: str) -> bytes:
