@@ -22,7 +22,7 @@ from pipelines.errors import DocumentError
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _CONTAINERS = frozenset(_W + name for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag", "body"))
-_LEVEL = re.compile(r"heading (\d)")
+_HEADING = re.compile(r"heading ([1-9])")
 _CODE_STYLES = ("html preformatted", "source code", "code", "macro text")
 _LONG_CELL = 500
 """Characters from which a table of one row is taken for a layout."""
@@ -39,12 +39,40 @@ class Style:
     depth: int = 0
 
 
+class Styles:
+    """The paragraph styles of a document; one is worked out when the first paragraph of it comes."""
+
+    def __init__(self, root: Any) -> None:
+        # `root`: of word/styles.xml, None where the document has none.
+        elements = () if root is None else root.iterchildren(f"{_W}style")
+        self._elements = {element.get(f"{_W}styleId"): element for element in elements}
+        self._known = {"": Style()}
+
+    def of(self, name: str) -> Style:
+        """The style of a name; a plain one where there is none."""
+        if name not in self._known:
+            self._known[name] = self._worked_out(name)
+        return self._known[name]
+
+    def _worked_out(self, name: str) -> Style:
+        names: list[str] = []
+        level, list_id, depth = None, "", 0
+        at = self._elements.get(name)
+        while at is not None and len(names) < 10:
+            names.append(_value(at, "name").lower())
+            level = _level(_value(at, "pPr", "outlineLvl")) if level is None else level
+            list_id = list_id or _value(at, "pPr", "numPr", "numId")
+            depth = depth or _count(_value(at, "pPr", "numPr", "ilvl"))
+            at = self._elements.get(_value(at, "basedOn"))
+        return Style(tuple(names), level, list_id, depth)
+
+
 @dataclass(kw_only=True)
 class Reader(Words):
     """What is known while a document is read from top to bottom."""
 
     package: Package
-    styles: dict[str, Style]
+    styles: Styles
     numbering: Numbering
     shift: int = 0
     """Levels that a Title paragraph pushes headings down."""
@@ -62,11 +90,11 @@ def parse(data: bytes, name: str) -> Parsed:
         raise DocumentError("damaged: its body is missing")
     links = relations(package, part)
     parts = {relation.kind: relation.target for relation in links.values() if not relation.external}
-    styles = _styles(package.xml_or_none(parts.get("styles")))
+    styles = Styles(package.xml_or_none(parts.get("styles")))
     numbering = Numbering(package.xml_or_none(parts.get("numbering")))
     reader = Reader(links=links, package=package, styles=styles, numbering=numbering)
-    used = {e.get(f"{_W}val") for e in body.iter(f"{_W}pStyle")}
-    reader.shift = int(any("title" in styles.get(style, Style()).names for style in used))
+    used = {e.get(f"{_W}val") or "" for e in body.iter(f"{_W}pStyle")}
+    reader.shift = int(any("title" in styles.of(style).names for style in used))
     reader.page = 1 if next(body.iter(f"{_W}lastRenderedPageBreak"), None) is not None else None
     _read(reader, body)
     _write_footnotes(reader, parts)
@@ -76,24 +104,9 @@ def parse(data: bytes, name: str) -> Parsed:
     return reader.draft.finish(reader.draft.first_heading or core_title(package) or readable_name(name))
 
 
-def _styles(root: Any) -> dict[str, Style]:
-    elements = {e.get(f"{_W}styleId"): e for e in (() if root is None else root.iterchildren(f"{_W}style"))}
-    return {name: _style(element, elements) for name, element in elements.items()}
-
-
-def _style(element: Any, elements: dict[str, Any]) -> Style:
-    names: list[str] = []
-    level, list_id, depth = None, "", 0
-    at = element
-    while at is not None and len(names) < 10:
-        names.append(_value(at, "name").lower())
-        outline = _value(at, "pPr", "outlineLvl")
-        if level is None and outline.isdigit():
-            level = int(outline) + 1
-        list_id = list_id or _value(at, "pPr", "numPr", "numId")
-        depth = depth or _count(_value(at, "pPr", "numPr", "ilvl"))
-        at = elements.get(_value(at, "basedOn"))
-    return Style(tuple(names), level if level is not None and level < 10 else None, list_id, depth)
+def _level(outline: str) -> int | None:
+    """A heading's level by its outline level, of which 9 is body text."""
+    return int(outline) + 1 if outline in tuple("012345678") else None
 
 
 def _value(element: Any, *path: str) -> str:
@@ -152,11 +165,10 @@ def _end_list(reader: Reader) -> None:
 def _kind(reader: Reader, paragraph: Any, words: str) -> tuple[Kind, int, str]:
     """(kind, level of a heading or depth of an item, its number)."""
     properties = paragraph.find(f"{_W}pPr")
-    style = reader.styles.get(_value(paragraph, "pPr", "pStyle"), Style())
+    style = reader.styles.of(_value(paragraph, "pPr", "pStyle"))
     outline = "" if properties is None else _value(properties, "outlineLvl")
-    level = next((int(found.group(1)) for n in style.names if (found := _LEVEL.fullmatch(n))), style.level)
-    if outline.isdigit() and int(outline) < 9:
-        level = int(outline) + 1
+    level = next((int(found.group(1)) for n in style.names if (found := _HEADING.fullmatch(n))), style.level)
+    level = _level(outline) or level
     list_id, depth = style.list_id, style.depth
     if properties is not None and (numbered := properties.find(f"{_W}numPr")) is not None:
         list_id = _value(numbered, "numId") or list_id

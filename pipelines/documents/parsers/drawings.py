@@ -119,7 +119,7 @@ def _figures(root: Any) -> list[list[str]]:
         values = _points(series.find(f"{_C}val")) or _points(series.find(f"{_C}yVal"))
         name = " ".join(_points(series.find(f"{_C}tx")).values())
         for at in values:
-            order.setdefault(at, names.get(at, str(int(at) + 1) if at.isdigit() else at))
+            order.setdefault(at, names.get(at, str(number(at) + 1)))
         columns.append((name, values))
     if not order:
         return []

@@ -312,7 +312,7 @@ def _described(image: HtmlElement) -> str:
     if len(words) < 3 or re.fullmatch(r"\S+\.\w{3,4}", words) or image.get("role") == "presentation":
         return ""
     sizes = [image.get(side) or "" for side in ("width", "height")]
-    if any(size.isdigit() and len(size) < 3 and int(size) <= _ICON_PIXELS for size in sizes):
+    if any(size.isdecimal() and len(size) < 3 and int(size) <= _ICON_PIXELS for size in sizes):
         return ""
     if "mwe-math" in (image.get("class") or ""):
         return ""  # a picture of the equation beside it

@@ -107,7 +107,7 @@ class _Reader:
         elif name in _TITLES and (words := _words(element)):
             self.flush()
             given = element.get("level") or ""
-            self.draft.heading(int(given) + level - 1 if given.isdigit() and len(given) < 3 else level, words)
+            self.draft.heading(int(given) + level - 1 if given.isdecimal() and len(given) < 3 else level, words)
         elif name in _NAMES and any(_PERSONS.match(_local(child)) for child in element):
             self._fields.append(_person(element))
         elif _is_running(element):
