@@ -87,6 +87,12 @@ def test_a_count_is_shown_in_its_format() -> None:
     assert shown == ["bb", "MCMXCIV", "04", "2"]
 
 
+def test_a_list_that_the_file_does_not_define_still_counts() -> None:
+    numbering = f'<w:numbering {NAMESPACES}><w:num w:numId="5"><w:abstractNumId w:val="7"/></w:num></w:numbering>'
+    body = p("one", numbered(5)) + p("two", numbered(5)) + p("none", numbered(6))
+    assert parsed(word(body, {"numbering": numbering}), "a.docx").text == "1. one\n2. two\n- none"
+
+
 def test_a_title_pushes_headings_down_a_level() -> None:
     body = p("Policy", '<w:pStyle w:val="T"/>') + p("Scope", '<w:pStyle w:val="H1"/>') + p("x")
     found = parsed(word(body, {"styles": STYLES}), "a.docx")

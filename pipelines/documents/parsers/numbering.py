@@ -42,12 +42,12 @@ class Numbering:
     def _read_list(self, element: Any) -> None:
         name, base = _value(element, "numId", own=True), _value(element, "abstractNumId")
         starts: dict[int, int] = {}
-        levels = dict(self._levels.get(base, {}))
+        levels = dict(self._levels.setdefault(base, {}))
         for override in element.iterchildren(f"{_W}lvlOverride"):
             if (start := override.find(f"{_W}startOverride")) is not None:
                 starts[_number(_value(override, "ilvl", own=True), 0)] = _number(start.get(f"{_W}val"), 1)
             levels.update(_level(own) for own in override.iterchildren(f"{_W}lvl"))
-        if starts or levels != self._levels.get(base, {}):
+        if starts or levels != self._levels[base]:
             base = f"{base}/{name}"  # counts for itself
             self._levels[base], self._restarted[base] = levels, starts
         self._list_of[name] = base

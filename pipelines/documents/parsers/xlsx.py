@@ -4,6 +4,8 @@ Of a number's format what a reader needs is kept: per cent, leading zeros, a cur
 table; rows above a table that hold a single cell are paragraphs. Text in shapes and the titles of charts (their
 figures are cells) follow the cells; comments become notes. Rows that a filter hides count, hidden sheets are left
 out with a note. XLSB and XLS give their cells alone.
+Limit: on some damaged XLS files the reader ends its process (it asks for more memory than there is), which the
+sandbox turns into a reason.
 """
 
 import datetime
@@ -16,6 +18,7 @@ from typing import Any
 
 from pipelines.documents.parsers.draft import Draft, Parsed, one_line, readable_name
 from pipelines.documents.parsers.drawings import described, lines, text_of
+from pipelines.documents.parsers.ole import Streams
 from pipelines.documents.parsers.package import Package, Relation, core_title, main_part, relations
 from pipelines.errors import DocumentError
 
@@ -56,6 +59,8 @@ class Details:
 def parse(data: bytes, name: str) -> Parsed:
     """Every visible sheet; `page` is the sheet's number."""
     package = Package(data) if data.startswith(b"PK") else None
+    if package is None:
+        Streams(data)  # says that a file is damaged where the reader would end the process
     parts = _sheet_parts(package) if package is not None else {}
     styles = _number_formats(package) if package is not None else {}
     book = _Book(data)
@@ -234,22 +239,23 @@ def _details(package: Package, part: str | None, styles: Mapping[str, Shown]) ->
     if part is None or part not in package:
         return Details()
     xml = package.read(part)
-    rows = int(_last(rb'<(?:\w+:)?row [^>]*?\br="([0-9]{1,7})"', xml, b"row ") or 1)
-    if rows * _width(xml) > _MOST_PLACES:
+    if _height(xml) * _width(xml) > _MOST_PLACES:
         raise DocumentError(f"a sheet whose cells are spread over more than {_MOST_PLACES} places")
     return Details(_styled(xml, styles), tuple(relations(package, part).values()))
 
 
-def _last(pattern: bytes, xml: bytes, near: bytes) -> bytes | None:
-    found = re.search(pattern, xml[max(0, xml.rfind(near) - 20) :])
-    return found.group(1) if found else None
+def _height(xml: bytes) -> int:
+    """The number of rows: by their own numbers, and by cells that claim to stand far below (damaged ones do)."""
+    rows = map(int, re.findall(rb'<(?:\w+:)?row [^>]*?\br="([0-9]{1,18})"', xml))
+    far = map(int, re.findall(rb'\br="[A-Z]*([0-9]{6,18})[0-9]*"', xml))
+    return max((1, *rows, *far))
 
 
 def _width(xml: bytes) -> int:
-    """The number of columns, rounded up to 26."""
-    for letters in (3, 2):
-        if names := set(re.findall(rb'<(?:\w+:)?c r="([A-Z]{%d})[0-9]' % letters, xml)):
-            return max(map(_column, names)) + 1
+    """The number of columns, at least 26; names of three letters and more are rare, and looked for alone."""
+    for letters in (b"{3,}", b"{2}"):
+        if names := set(re.findall(rb'\br="([A-Z]' + letters + rb")[0-9]", xml)):
+            return max(_column(name[:8]) for name in names) + 1
     return 26
 
 
