@@ -16,19 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, run
+from benchmarks.machine import ROOT, machine, run, say
 
-ROOT = Path(__file__).resolve().parents[1]
 GROUNDWORK = [sys.executable, "-m", "pipelines"]
 DOCUMENTS = 2000
 PARAGRAPHS = 4
 """In each made document."""
 GOALS = {"first_run_s": 600, "peak_mib": 4096, "second_run_s": 15, "changed_share": 0.05, "help_s": 0.5}
-
-
-def say(message: str) -> None:
-    """Progress on stderr: stdout holds the figures alone."""
-    print(message, file=sys.stderr, flush=True)
 
 
 def first_and_second_run(folder: Path, environment: dict[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,13 @@ from typing import Any
 
 import psutil
 
+ROOT = Path(__file__).resolve().parents[1]
 SAMPLED_EVERY_S = 0.2
+
+
+def say(message: str) -> None:
+    """Progress on stderr: stdout holds the figures alone."""
+    print(message, file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:

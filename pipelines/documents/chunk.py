@@ -165,7 +165,7 @@ def _chunks_of(row: Mapping[str, Any], count: Count, job: StageJob, parameters: 
     chunking = job.settings.chunking
     blocks = [Block.model_validate(block) for block in row["blocks"]]
     found = pieces(row["text"], blocks, count, size=chunking.size_tokens, overlap=chunking.overlap_tokens)
-    for piece in sorted(found, key=lambda each: (each.start, each.end)):
+    for piece in found:
         yield Chunk(
             id=content_id(row["id"], piece.start, piece.end, parameters),
             document_id=row["id"],

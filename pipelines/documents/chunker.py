@@ -64,10 +64,11 @@ def pieces(text: str, blocks: Sequence[Block], count: Count, *, size: int, overl
         kept = [Block(kind="paragraph", start=0, end=len(text))]
     sections = _sections(kept, _units(text, kept, count, size), size)
     packed = [units for section in sections for units in _packed(kept, section, size, overlap)]
-    return [
+    found = [
         Piece(units[0].start, units[-1].end, tokens, _path(text, kept, units), kept[units[0].block].page)
         for units, tokens in _fitted(text, kept, packed, count, size)
     ]
+    return sorted(found, key=lambda piece: (piece.start, piece.end))  # a long heading's parts may be passed over
 
 
 # --- units -------------------------------------------------------------------------------------

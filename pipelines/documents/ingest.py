@@ -46,12 +46,26 @@ _LIMITS = ("archives", "max_bytes", "timeout_s", "memory_bytes", "labels_in_docu
 """Settings that change no text and may keep a file in quarantine. All others count as changing what is read."""
 _LIBRARIES = (
     "pypdfium2",
-    "python-docx",
-    "python-pptx",
-    "openpyxl",
+    "python-calamine",
+    "olefile",
+    "pillow",
     "lxml",
     "charset-normalizer",
     "markdown-it-py",
+    "tree-sitter",
+    "tree-sitter-bash",
+    "tree-sitter-c",
+    "tree-sitter-c-sharp",
+    "tree-sitter-cpp",
+    "tree-sitter-go",
+    "tree-sitter-java",
+    "tree-sitter-javascript",
+    "tree-sitter-php",
+    "tree-sitter-python",
+    "tree-sitter-ruby",
+    "tree-sitter-rust",
+    "tree-sitter-scala",
+    "tree-sitter-typescript",
 )
 
 Key = tuple[str, str | None]

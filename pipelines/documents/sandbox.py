@@ -1,16 +1,19 @@
 """Files are parsed here, never in the process that asked: bounded in time and memory, one file at a time.
 
-A pool of long-lived worker processes speaks JSON lines over pipes (no pickle); a file that hangs, crashes or
-eats memory costs itself alone and its worker is replaced. Workers inherit no secrets: their environment is
-made here. A worker whose parent is gone ends by itself.
+A pool of long-lived worker processes speaks over pipes (no pickle): a request is a line of JSON, an answer a line
+of JSON with the sizes of the text and of the blocks that follow it as they are. A file that hangs, crashes or eats
+memory costs itself alone and its worker is replaced. Workers inherit no secrets: their environment is made here.
+A worker whose parent is gone ends by itself.
 Limits: the memory bound is RLIMIT_AS, which Linux enforces and macOS does not.
 """
 
 import contextlib
+import fcntl
+import gc
 import json
 import os
 import queue
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -23,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipelines.contracts import Block
 from pipelines.documents.parsers.draft import Parsed
@@ -39,6 +42,9 @@ _OCR_SHARE = 0.7
 """Share of a file's time after which no further picture is read: what was read by then is kept."""
 _START_S = 30
 """Time that a worker may take to start, on top of its first file's."""
+_PIPE_BYTES = 1 << 20
+_LARGEST_ANSWER = 4 << 30
+_BLOCKS = TypeAdapter(tuple[Block, ...])
 
 _PROPERTIES, _LONGEST_PROPERTY = 32, 5000
 """How many properties a file may have, and the characters of one."""
@@ -128,6 +134,15 @@ class Sandbox:
         return worker
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says of a file: title, media type or a reason, the text as UTF-8, the blocks as JSON."""
+
+    header: dict[str, Any]
+    text: bytes
+    blocks: bytes
+
+
 class _Worker:
     """One process and the pipes to it."""
 
@@ -146,9 +161,14 @@ class _Worker:
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
         )
         self._fresh = True
+        self._pending = b""
         self.alive = True
+        assert self._process.stdout is not None
+        _widen(self._process.stdout.fileno())
+        self._ready = select.poll()
+        self._ready.register(self._process.stdout.fileno(), select.POLLIN)
 
-    def ask(self, task: Task, timeout_s: float) -> Any:
+    def ask(self, task: Task, timeout_s: float) -> "Answer":
         """The worker's answer. Raises DocumentError when there is none in time, or the worker dies."""
         assert self._process.stdin is not None
         request = json.dumps({"path": os.fspath(task.path), "name": task.name}).encode()
@@ -157,31 +177,38 @@ class _Worker:
         try:
             self._process.stdin.write(request + b"\n")
             self._process.stdin.flush()
-        except (BrokenPipeError, OSError) as exc:
+            return self._read_answer(deadline)
+        except TimeoutError as exc:
+            raise DocumentError(f"took longer than {timeout_s:g} s to parse (documents.timeout_s)") from exc
+        except (BrokenPipeError, EOFError, OSError) as exc:
             raise DocumentError(self._how_it_died()) from exc
-        answer = self._read_line(deadline)
-        if answer is None:
-            raise DocumentError(f"took longer than {timeout_s:g} s to parse (documents.timeout_s)")
-        if not answer.endswith(b"\n"):
-            raise DocumentError(self._how_it_died())
-        try:
-            return json.loads(answer)
-        except ValueError as exc:
-            raise DocumentError("the parser answered with what is not JSON") from exc
+        except (ValueError, TypeError, KeyError) as exc:
+            raise DocumentError("the parser answered with what is no answer") from exc
 
-    def _read_line(self, deadline: float) -> bytes | None:
-        """Bytes up to a newline or the end of the pipe; None when the deadline comes first."""
+    def _read_answer(self, deadline: float) -> "Answer":
+        """Raises TimeoutError at the deadline, EOFError when the worker ends before."""
+        while b"\n" not in self._pending:
+            self._pending += self._read_some(deadline, 1 << 16)
+        line, _, rest = self._pending.partition(b"\n")
+        header = json.loads(line)
+        text, blocks = (int(size) for size in header["sizes"])
+        if text < 0 or blocks < 0 or text + blocks > _LARGEST_ANSWER:
+            raise ValueError("sizes that nothing has")
+        body = bytearray(rest)
+        while len(body) < text + blocks:
+            body += self._read_some(deadline, min(_PIPE_BYTES, text + blocks - len(body)))
+        self._pending = bytes(body[text + blocks :])
+        view = memoryview(body)
+        return Answer(header, bytes(view[:text]), bytes(view[text : text + blocks]))
+
+    def _read_some(self, deadline: float, size: int) -> bytes:
         assert self._process.stdout is not None
-        handle = self._process.stdout.fileno()
-        pieces: list[bytes] = []
-        with selectors.DefaultSelector() as selector:
-            selector.register(handle, selectors.EVENT_READ)
-            while selector.select(max(0.0, deadline - time.monotonic())):
-                piece = os.read(handle, 1 << 20)
-                pieces.append(piece)
-                if not piece or piece.endswith(b"\n"):
-                    return b"".join(pieces)
-        return None
+        if not self._ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError
+        piece = os.read(self._process.stdout.fileno(), size)
+        if not piece:
+            raise EOFError
+        return piece
 
     def _how_it_died(self) -> str:
         try:
@@ -210,24 +237,33 @@ class _Worker:
                     pipe.close()
 
 
-def _checked(task: Task, answer: Any) -> Result:
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more, so that a long text costs fewer changes between two processes."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # above what the system allows
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _checked(task: Task, answer: Answer) -> Result:
     """A worker's answer as a result: a worker has read a hostile file, so nothing in it is taken on trust."""
-    if answer.get("reason"):
-        if answer.get("spent"):
-            raise DocumentError(answer["reason"])
-        return Result(task, reason=str(answer["reason"]))
+    header = answer.header
+    if header.get("reason"):
+        if header.get("spent"):
+            raise DocumentError(header["reason"])
+        return Result(task, reason=str(header["reason"]))
     try:
-        text = str(answer["text"])
-        text.encode()
-        blocks = tuple(Block.model_validate(block) for block in answer["blocks"])
-        meta = {str(name): str(value)[:_LONGEST_PROPERTY] for name, value in list(answer["meta"].items())[:_PROPERTIES]}
-        "".join(meta.values()).encode()
-    except (AttributeError, KeyError, TypeError, UnicodeEncodeError, ValidationError) as exc:
+        text = answer.text.decode()
+        blocks = _BLOCKS.validate_json(answer.blocks)
+        title, media_type = str(header["title"]), str(header["media_type"])
+        named = list(header["meta"].items())[:_PROPERTIES]
+        meta = {str(name): str(value)[:_LONGEST_PROPERTY] for name, value in named}
+        "".join([title, *meta.values()]).encode()
+    except (AttributeError, KeyError, UnicodeError, ValidationError) as exc:
         raise DocumentError("the parser gave what is no text with blocks") from exc
     ends = [0, *(block.end for block in blocks)]
     if any(b.start < end or b.end < b.start for b, end in zip(blocks, ends, strict=False)) or ends[-1] > len(text):
         raise DocumentError("the parser gave blocks that overlap or lie outside the text")
-    return Result(task, str(answer["media_type"]), Parsed(str(answer["title"]), text, blocks, meta))
+    return Result(task, media_type, Parsed(title, text, blocks, meta))
 
 
 # --- the worker's side -------------------------------------------------------------------------
@@ -239,6 +275,7 @@ def _serve(memory_bytes: int, timeout_s: float, ocr_pages_at_most: int, ocr_lang
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library that prints must not speak for us
     sys.setrecursionlimit(10_000)  # deeply nested pages
     _bound_memory(memory_bytes)
+    gc.set_threshold(100_000, 20, 20)  # millions of cells in lists: looking for cycles in them is half of the time
     for line in sys.stdin.buffer:
         request = json.loads(line)
         # the timer's default action ends the process, in C code too
@@ -246,7 +283,10 @@ def _serve(memory_bytes: int, timeout_s: float, ocr_pages_at_most: int, ocr_lang
         until = time.monotonic() + _OCR_SHARE * timeout_s
         answer = _answer(Path(request["path"]), request["name"], Ocr(ocr_languages, ocr_pages_at_most, until=until))
         signal.setitimer(signal.ITIMER_REAL, 0)
-        answers.write(json.dumps(answer).encode() + b"\n")
+        sizes = [len(answer.text), len(answer.blocks)]
+        answers.write(json.dumps({**answer.header, "sizes": sizes}).encode() + b"\n")
+        answers.write(answer.text)
+        answers.write(answer.blocks)
         answers.flush()
 
 
@@ -262,26 +302,25 @@ def _bound_memory(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _answer(path: Path, name: str, ocr: Ocr) -> dict[str, Any]:
+def _answer(path: Path, name: str, ocr: Ocr) -> Answer:
     from pipelines.documents.parsers import parse
 
     try:
         format, parsed = parse(path.read_bytes(), name, ocr)
+        header = {"media_type": format.media_type, "title": parsed.title, "meta": dict(parsed.meta)}
+        return Answer(header, parsed.text.encode(), _BLOCKS.dump_json(parsed.blocks))
     except DocumentError as exc:
-        return {"reason": str(exc)}
+        return _reason(str(exc))
     except MemoryError:
-        return {"reason": "needs more memory to parse than documents.memory_bytes allows", "spent": True}
+        return _reason("needs more memory to parse than documents.memory_bytes allows", spent=True)
     except RecursionError:
-        return {"reason": "nested too deeply"}
+        return _reason("nested too deeply")
     except Exception as exc:  # noqa: BLE001  whatever a library makes of a damaged file costs that file alone
-        return {"reason": f"damaged or unusual file: {type(exc).__name__}: {str(exc)[:200]}"}
-    return {
-        "media_type": format.media_type,
-        "title": parsed.title,
-        "text": parsed.text,
-        "blocks": [block.model_dump() for block in parsed.blocks],
-        "meta": dict(parsed.meta),
-    }
+        return _reason(f"damaged or unusual file: {type(exc).__name__}: {str(exc)[:200]}")
+
+
+def _reason(reason: str, *, spent: bool = False) -> Answer:
+    return Answer({"reason": reason, "spent": spent}, b"", b"")
 
 
 if __name__ == "__main__":

@@ -169,11 +169,11 @@ def test_a_start_that_leads_to_another_host_says_so(site: Site, fetch: Fetch) ->
 
 
 def test_a_page_that_fails_is_listed_with_its_reason_and_costs_itself(site: Site, fetch: Fetch, tmp_path: Path) -> None:
-    site.html("/", "gone", "private", "broken", "large", "old.doc", "slow", "empty", "good", "odd")
+    site.html("/", "gone", "private", "broken", "large", "old.ppt", "slow", "empty", "good", "odd")
     site.pages["/private"] = Page(b"", 403)
     site.pages["/broken"] = Page(b"", 500)
     site.pages["/large"] = Page(b"x" * 5000)
-    site.pages["/old.doc"] = Page(b"\xd0\xcf", type="application/msword")
+    site.pages["/old.ppt"] = Page(b"\xd0\xcf", type="application/vnd.ms-powerpoint")
     site.pages["/slow"] = Page(slowly=lambda: iter(lambda: time.sleep(0.05) or b"x", None))  # type: ignore[func-returns-value]
     site.pages["/empty"] = Page(b"")
     site.pages["/odd"] = Page(b"", 204)
@@ -186,7 +186,7 @@ def test_a_page_that_fails_is_listed_with_its_reason_and_costs_itself(site: Site
         "private": "answered 403",
         "broken": "answered 500",
         "large": "too large: 5000 bytes, sources.web.page_bytes allows 4000",
-        "old.doc": "no parser for application/msword",
+        "old.ppt": "no parser for application/vnd.ms-powerpoint",
         "slow": "did not answer in time (sources.web.page_timeout_s)",
         "empty": "empty page (0 bytes)",
         "odd": "answered 204",

@@ -1,20 +1,21 @@
 """What each parser makes of small files that are written here."""
 
 import codecs
+import importlib.util
 import io
+import shutil
 import zipfile
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.documents import parsers
-from pipelines.documents.parsers import format_of, parse
+from pipelines.documents.parsers import format_of, package, parse
 from pipelines.documents.parsers.decoding import decode
-from pipelines.documents.parsers.draft import Parsed, markdown_table, readable_name
+from pipelines.documents.parsers.draft import markdown_table, readable_name
 from pipelines.errors import DocumentError
+from tests.documents.reading import kinds, parsed
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "documents"
 CRLF_MARKDOWN = (
@@ -22,27 +23,7 @@ CRLF_MARKDOWN = (
 )
 
 
-def parsed(data: bytes, name: str) -> Parsed:
-    found = parse(data, name)[1]
-    check_blocks(found)
-    return found
-
-
-def check_blocks(found: Parsed) -> None:
-    """Blocks are in order, do not overlap, and begin and end with what is not white space."""
-    at = 0
-    for block in found.blocks:
-        piece = found.text[block.start : block.end]
-        assert at <= block.start < block.end <= len(found.text)
-        assert piece == piece.strip()
-        at = block.end
-
-
-def kinds(found: Parsed) -> list[tuple[str, str]]:
-    return [(b.kind, found.text[b.start : b.end]) for b in found.blocks]
-
-
-# --- text in place -----------------------------------------------------------------------------
+# --- text in place ----------------------------------------------------------------------------
 
 
 def test_markdown_keeps_its_own_text_and_loses_its_bom() -> None:
@@ -104,7 +85,7 @@ def test_source_code_is_titled_by_its_name() -> None:
     assert kinds(found) == [("code", "def f():\n    return 1"), ("code", "X = 2")]
 
 
-# --- decoding ----------------------------------------------------------------------------------
+# --- decoding ---------------------------------------------------------------------------------
 
 GERMAN = "Größe über Straße – 5 £, naïve façade\r\nzweite Zeile"
 
@@ -151,50 +132,7 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
             assert str(exc)
 
 
-# --- HTML --------------------------------------------------------------------------------------
-
-PAGE = """<!doctype html><html><head><title>Leave | Intranet</title><style>p{}</style></head><body>
-<header><a href="/">Home</a></header><nav><ul><li><a href="/a">News</a></li></ul></nav>
-<p class="crumbs">Home &gt; People</p>
-<main><h1>Annual <em>leave</em></h1><p>You have <a href="/x">25 days</a>.<br>Ask early.</p>
-<ul><li>one<ul><li>inner</li></ul></li><li>two</li></ul>
-<table><tr><th>Site</th><th>Days | year</th></tr>
-<tr><td rowspan="2">Kendal</td><td>25</td></tr><tr><td>26</td></tr></table>
-<pre>x = 1
-y = 2</pre><script>alert(1)</script></main><aside>Quick links</aside><footer>Imprint</footer></body></html>"""
-
-
-def test_html_gives_the_main_text_without_navigation() -> None:
-    found = parsed(PAGE.encode(), "leave.html")
-    assert kinds(found) == [
-        ("heading", "Annual leave"),
-        ("paragraph", "You have 25 days.\nAsk early."),
-        ("list", "- one\n  - inner\n- two"),
-        ("table", "| Site | Days \\| year |\n|---|---|\n| Kendal | 25 |\n| Kendal | 26 |"),
-        ("code", "x = 1\ny = 2"),
-    ]
-
-
-def test_html_without_a_main_element_drops_lists_of_links() -> None:
-    links = "".join(f'<li><a href="/{n}">Link {n}</a></li>' for n in range(8))
-    found = parsed(f"<body><ul>{links}</ul><div>Real <b>text</b> here.</div></body>".encode(), "a.html")
-    assert kinds(found) == [("paragraph", "Real text here.")]
-
-
-def test_html_that_is_all_navigation_is_kept_rather_than_lost() -> None:
-    assert "Only this" in parsed(b"<nav><p>Only this</p></nav>", "a.html").text
-
-
-def test_a_layout_table_is_no_table() -> None:
-    found = parsed(b"<table><tr><td><h1>T</h1><p>Text</p></td></tr></table>", "a.html")
-    assert kinds(found) == [("heading", "T"), ("paragraph", "Text")]
-
-
-def test_html_without_headings_is_titled_by_its_title_up_to_the_site() -> None:
-    assert parsed(b"<title>Prices | Shop</title><p>x</p>", "a.html").title == "Prices"
-
-
-# --- tables ------------------------------------------------------------------------------------
+# --- tables -----------------------------------------------------------------------------------
 
 
 def test_csv_delimiters_are_found() -> None:
@@ -216,81 +154,8 @@ def test_a_markdown_table_is_one_line_a_row(rows: list[list[str]]) -> None:
     assert len(table.split("\n")) == (filled + 1 if filled else 1)
 
 
-def test_xlsx_sheets_become_headings_with_tables() -> None:
-    import openpyxl
-
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "Prices"
-    for row in (["As of 2026"], ["Part", "Discount"], ["RK-110", 0.125], [], ["Other", "Table"], ["x", 2.0]):
-        sheet.append(row)
-    sheet["B3"].number_format = "0.0%"
-    book.create_sheet("Secret").sheet_state = "hidden"
-    stream = io.BytesIO()
-    book.save(stream)
-    assert kinds(parsed(stream.getvalue(), "price-list.xlsx")) == [
-        ("heading", "Prices"),
-        ("paragraph", "As of 2026"),
-        ("table", "| Part | Discount |\n|---|---|\n| RK-110 | 12.5% |"),
-        ("table", "| Other | Table |\n|---|---|\n| x | 2 |"),
-        ("note", "[Hidden sheet left out: Secret]"),
-    ]
-
-
-# --- Office ------------------------------------------------------------------------------------
-
-
-def test_docx_headings_lists_and_tables_keep_their_order() -> None:
-    import docx
-
-    file = docx.Document()
-    file.add_heading("Policy", 0)
-    file.add_paragraph("Opening words.")
-    file.add_heading("Scope", 1)
-    file.add_paragraph("first", style="List Bullet")
-    file.add_paragraph("second", style="List Bullet")
-    table = file.add_table(rows=2, cols=2)
-    for cell, words in zip([c for row in table.rows for c in row.cells], ["A", "B", "1", "2"], strict=True):
-        cell.text = words
-    file.sections[0].footer.paragraphs[0].text = "Version 7"
-    stream = io.BytesIO()
-    file.save(stream)
-    found = parsed(stream.getvalue(), "policy.docx")
-    assert kinds(found) == [
-        ("heading", "Policy"),
-        ("paragraph", "Opening words."),
-        ("heading", "Scope"),
-        ("list", "- first\n- second"),
-        ("table", "| A | B |\n|---|---|\n| 1 | 2 |"),
-        ("note", "Version 7"),
-    ]
-    assert found.blocks[3].heading_path == ("Policy", "Scope")
-
-
-def test_pptx_slides_are_pages_with_notes() -> None:
-    import pptx
-
-    deck = pptx.Presentation()
-    for title, body in (("Launch", "One point"), ("Plan", "A\nB")):
-        slide = deck.slides.add_slide(deck.slide_layouts[1])
-        slide.shapes.title.text = title
-        slide.placeholders[1].text = body
-    deck.slides[0].notes_slide.notes_text_frame.text = "Say hello"
-    stream = io.BytesIO()
-    deck.save(stream)
-    found = parsed(stream.getvalue(), "deck.pptx")
-    assert [(b.kind, b.page, found.text[b.start : b.end]) for b in found.blocks] == [
-        ("heading", 1, "Launch"),
-        ("paragraph", 1, "One point"),
-        ("paragraph", 1, "Speaker notes: Say hello"),
-        ("heading", 2, "Plan"),
-        ("list", 2, "- A\n- B"),
-    ]
-
-
 def test_a_zip_that_unpacks_to_too_much_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsers, "MAX_UNPACKED_BYTES", 2**20)
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 2**20)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", b"0" * 2**20)
@@ -299,37 +164,7 @@ def test_a_zip_that_unpacks_to_too_much_is_refused_unopened(monkeypatch: pytest.
         parse(stream.getvalue(), "bomb.docx")
 
 
-# --- e-mail ------------------------------------------------------------------------------------
-
-
-def mail(*, html_only: bool = False) -> EmailMessage:
-    message = EmailMessage()
-    message["From"], message["To"] = "Zoë <z@a.example>", "b@b.example"
-    message["Subject"] = "Re: Fwd: Größe"
-    if not html_only:
-        message.set_content("Hello\n\nWorld\n")
-    message.add_alternative("<p>Hello <b>HTML</b></p>", subtype="html")
-    return message
-
-
-def test_eml_headers_body_and_attachment_names_are_text() -> None:
-    message = mail()
-    message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="bill.pdf")
-    found = parsed(message.as_bytes(), "a.eml")
-    assert found.title == "Größe"
-    assert kinds(found) == [
-        ("paragraph", "From: Zoë <z@a.example>\nTo: b@b.example\nSubject: Re: Fwd: Größe"),
-        ("paragraph", "Hello"),
-        ("paragraph", "World"),
-        ("paragraph", "Attachments: bill.pdf"),
-    ]
-
-
-def test_eml_with_an_html_body_alone_gives_its_text() -> None:
-    assert kinds(parsed(mail(html_only=True).as_bytes(), "a.eml"))[1] == ("paragraph", "Hello HTML")
-
-
-# --- PDF ---------------------------------------------------------------------------------------
+# --- PDF --------------------------------------------------------------------------------------
 
 
 def two_columns() -> bytes:
@@ -382,7 +217,7 @@ def test_a_pdf_without_any_text_is_refused() -> None:
         parse(stream.getvalue(), "scan.pdf")
 
 
-# --- which format ------------------------------------------------------------------------------
+# --- which format -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -394,6 +229,20 @@ def test_a_pdf_without_any_text_is_refused() -> None:
         (b"From: a\nSubject: b\n\nx", "mail", "message/rfc822"),
         (b"plain words", "NOTES", "text/plain"),
         (b"a,b", "A.CSV", "text/csv"),  # extensions in any case
+        (b"{\\rtf1 x}", "letter.doc", "application/rtf"),  # what many programs call .doc
+        (b"<html><table>", "export.xls", "text/html"),  # and .xls
+        (b"a\tb\n1\t2\n", "export.xls", "text/tab-separated-values"),
+        (b'<?xml version="1.0"?><rss/>', "feed", "application/xml"),
+        (b'<?xml version="1.0"?>\n<!-- x -->\n<html><body>x', "page", "text/html"),
+        ("\ufeff<html><p>x".encode("utf-16"), "page", "text/html"),
+        (b"#!/bin/sh\nls\n", "run", "text/x-source"),
+        (b"all:\n\tls\n", "Makefile", "text/x-source"),
+        (b"float64 x\n", "Point.msg", "text/plain"),  # not every .msg is Outlook's
+        (b"WEBVTT\n\n", "talk", "text/vtt"),
+        (b'{"a": 1}\n', "dump", "application/json"),
+        (b"[x] ticked, and a note [y]", "todo", "text/plain"),
+        (b"Received: x\nDate: y\nMessage-ID: z\n\nw", "mail", "message/rfc822"),
+        (b"From: <Saved by Blink>\nSubject: x\nMIME-Version: 1.0\n\n", "page.html", "message/rfc822"),
     ],
 )
 def test_formats_follow_from_bytes_first(data: bytes, name: str, media_type: str) -> None:
@@ -404,10 +253,15 @@ def test_formats_follow_from_bytes_first(data: bytes, name: str, media_type: str
     ("data", "name", "reason"),
     [
         (b"hello", "a.pdf", "does not begin like"),
-        (b"\x89PNG\r\n", "a.png", "PNG image"),
+        (b"\x89PNG\r\n", "a.png", "image"),
         (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "a.docx", "password"),
         (b"\xd0\xcf\x11\xe0", "a.doc", "old binary Office"),
         (b"PK\x03\x04broken", "a.docx", "damaged zip"),
+        (b"\x1f\x8b\x08", "a.tar.gz", "gzip archive"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "a.wav", "speech"),
+        (b"\x00\x00\x00\x18ftypmp42", "a.mp4", "film"),
+        (b"\x00\x00\x00\x18ftypheic", "a.heic", "save it as PNG"),
+        (b"\x78\x9f\x3e\x22\x00", "winmail.dat", "TNEF"),
         (bytes(range(256)) * 4, "a.bin", "unknown binary"),
         (b" \n\t ", "a.txt", "white space"),
     ],
@@ -415,6 +269,25 @@ def test_formats_follow_from_bytes_first(data: bytes, name: str, media_type: str
 def test_what_cannot_be_read_says_why(data: bytes, name: str, reason: str) -> None:
     with pytest.raises(DocumentError, match=reason):
         parse(data, name)
+
+
+def test_an_image_gives_its_words_where_something_reads_them() -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("L", (900, 120), 255)
+    ImageDraw.Draw(picture).text((30, 30), "The tarn is closed", fill=0, font=ImageFont.load_default(40))
+    stream = io.BytesIO()
+    picture.save(stream, "TIFF", save_all=True, append_images=[picture])
+    reads = importlib.util.find_spec("pipelines.documents.parsers.ocr") is not None and shutil.which("tesseract")
+    if not reads:
+        with pytest.raises(DocumentError, match="text in images is not read"):
+            parse(stream.getvalue(), "scan.tiff")
+        return
+    found = parsed(stream.getvalue(), "scan.tiff")
+    assert [(b.page, found.text[b.start : b.end]) for b in found.blocks] == [
+        (1, "The tarn is closed"),
+        (2, "The tarn is closed"),
+    ]
 
 
 def test_file_names_become_titles() -> None:

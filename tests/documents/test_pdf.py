@@ -23,9 +23,7 @@ from pipelines.errors import DocumentError
 from pipelines.settings import load
 
 WIDTH, HEIGHT = 600, 800
-WORDS = (
-    "river gauge reads level every quarter hour and sends it when the pump has stopped for the whole night".split()  # noqa: SIM905  read as a sentence
-)
+WORDS = "river gauge reads level every quarter hour and sends it when the pump has stopped for the whole night".split()
 needs_tesseract = pytest.mark.skipif(not shutil.which("tesseract"), reason="tesseract is not installed")
 
 

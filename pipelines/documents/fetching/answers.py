@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from pipelines.documents.parsers import BY_EXTENSION, FORMATS, HTML
+from pipelines.documents.parsers import BY_EXTENSION, BY_MEDIA_TYPE, FORMATS
 from pipelines.documents.sources.locations import ARCHIVES, is_archive
 
 UNWANTED = "not a document"
 _TYPES = {
     **{format.media_type: format.extensions for format in reversed(FORMATS)},
-    "application/xhtml+xml": HTML.extensions,
+    "application/xhtml+xml": BY_MEDIA_TYPE["text/html"].extensions,
     "text/x-markdown": (".md", ".markdown"),
     "text/yaml": (".yaml", ".yml"),
     "application/x-yaml": (".yaml", ".yml"),
@@ -61,7 +61,7 @@ def extensions_of(headers: Mapping[str, str], url: str) -> tuple[tuple[str, ...]
 
 def is_html(extensions: tuple[str, ...]) -> bool:
     """Whether there may be links in it."""
-    return bool(extensions) and extensions[0] in HTML.extensions
+    return bool(extensions) and extensions[0] in BY_MEDIA_TYPE["text/html"].extensions
 
 
 def charset_of(content_type: str) -> str | None:

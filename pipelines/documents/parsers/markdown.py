@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pipelines.contracts import Block
@@ -9,6 +10,7 @@ from pipelines.documents.parsers.decoding import decode
 from pipelines.documents.parsers.draft import Kind, Outline, Parsed, lines_of, one_line, readable_name, storable
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(
@@ -32,18 +34,17 @@ def parse(data: bytes, name: str) -> Parsed:
     text = decode(data)
     matter = _FRONT_MATTER.match(text)
     begin = matter.end() if matter else 0
-    blocks = list(_blocks(text, begin))
+    blocks = list(blocks_of(text, begin))
     if matter:
         blocks.insert(0, Block(kind="note", start=0, end=len(matter.group().rstrip())))
     title = next((b.heading_path[-1] for b in blocks if b.kind == "heading"), None) or readable_name(name)
     return Parsed(storable(title), text, tuple(blocks))
 
 
-def _blocks(text: str, begin: int) -> Iterator[Block]:
-    from markdown_it import MarkdownIt
-
+def blocks_of(text: str, begin: int = 0) -> Iterator[Block]:
+    """The blocks of Markdown from an offset on."""
     lines = [(begin + start, begin + end) for start, end in lines_of(text[begin:])]
-    tokens = MarkdownIt("commonmark").enable("table").parse(text[begin:])
+    tokens = _blocks_parser().parse(text[begin:])
     outline = Outline()
     for index, token in enumerate(tokens):
         kind = _KINDS.get(token.type) if token.level == 0 else None
@@ -51,11 +52,29 @@ def _blocks(text: str, begin: int) -> Iterator[Block]:
         if kind is None or span is None:
             continue
         if kind == "heading":
-            title = _plain(tokens[index + 1])
+            title = _plain(tokens[index + 1].content)
             kind = "heading" if title else "paragraph"
             if title:
                 outline.enter(int(token.tag[1:]), title)
         yield Block(kind=kind, start=span[0], end=span[1], heading_path=outline.path)
+
+
+@cache
+def _blocks_parser() -> "MarkdownIt":
+    """Finds blocks, and does not look into their words."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.core.ruler.disable(["inline", "text_join"])
+    return parser
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    """Made once: its rules take longer to put together than most files to parse."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable("table")
 
 
 def _span(text: str, lines: Sequence[tuple[int, int]], token: "Token") -> tuple[int, int] | None:
@@ -70,7 +89,8 @@ def _span(text: str, lines: Sequence[tuple[int, int]], token: "Token") -> tuple[
     return start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
 
 
-def _plain(inline: "Token") -> str:
+def _plain(source: str) -> str:
     """A heading's words without its markup."""
+    (inline,) = _parser().parseInline(source)
     parts = (" " if child.type in ("softbreak", "hardbreak") else child.content for child in inline.children or ())
     return one_line("".join(parts))

@@ -49,7 +49,7 @@ def blocks_of(text: str) -> list[Block]:
                 rest = rest[1:]
         if rest:
             start, end = rest[0][0], rest[-1][1]
-            kind: Kind = "list" if _is_list(text, rest) else "paragraph"
+            kind: Kind = "list" if is_list(text, rest) else "paragraph"
             blocks.append(Block(kind=kind, start=start, end=end, heading_path=outline.path))
     return blocks
 
@@ -101,6 +101,7 @@ def _in_capitals(line: str) -> bool:
     return len(letters) >= 4 and sum(c.isupper() for c in letters) >= 0.85 * len(letters)
 
 
-def _is_list(text: str, lines: Sequence[Line]) -> bool:
+def is_list(text: str, lines: Sequence[Line]) -> bool:
+    """Whether lines are items behind marks."""
     marked = sum(bool(_ITEM.match(text[start:end])) for start, end in lines)
     return bool(_ITEM.match(text[lines[0][0] : lines[0][1]])) and (marked > 1 or len(lines) == 1)
