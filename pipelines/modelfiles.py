@@ -7,6 +7,8 @@ Not covered: loading weights (generation/, retrieval/).
 
 import hashlib
 import importlib.util
+import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,6 +68,20 @@ def model_digest(name: str) -> str:
     if not wanted:
         raise ModelError(f"{folder} holds no *.safetensors or *.gguf: it is not a model folder.")
     return hashlib.sha256(repr([(p.name, sha256_file(p)) for p in wanted]).encode()).hexdigest()
+
+
+@cache
+def models_cache() -> Path:
+    """Where what is derived from a model is kept: beside the environment's libraries, else in the user's cache.
+
+    It depends on the versions of those libraries and can be removed at any time.
+    """
+    beside = Path(sys.prefix) / "share"
+    if os.access(beside if beside.exists() else beside.parent, os.W_OK):
+        return beside / "groundwork"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("groundwork")
 
 
 def _known(package: str) -> str:

@@ -76,7 +76,7 @@ def is_current(
         return False
     parts = key_parts(stage, settings, workspace, digests, champion)
     return _holds(folder, content_id(parts), digests) and (
-        stage.effect is None or bool(_function(stage.effect.present)(workspace.state, folder))
+        stage.effect is None or bool(_function(stage.effect.present)(workspace.state, folder, settings))
     )
 
 
@@ -120,9 +120,9 @@ def _bring_up_to_date(
     parts = key_parts(stage, settings, workspace, digests, champion)
     key = content_id(parts)
     if _holds(folder, key, digests):
-        if stage.effect and not _function(stage.effect.present)(workspace.state, folder):
+        if stage.effect and not _function(stage.effect.present)(workspace.state, folder, settings):
             report(0, 1, "rebuilding what lies outside the stage folder")
-            _function(stage.effect.restore)(workspace.state, folder)
+            _function(stage.effect.restore)(workspace.state, folder, settings)
         return False, key
     fresh = _unfinished(folder, key)
     job = StageJob(

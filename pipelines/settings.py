@@ -87,6 +87,7 @@ class Documents(Model):
 class Chunking(Model):
     """Stage `chunk`."""
 
+    strategy: Literal["structural", "recursive", "fixed", "semantic"]
     size_tokens: int = Field(ge=16)
     """Longest chunk, counted with the embedding model's tokenizer."""
     overlap_tokens: int = Field(ge=0)
@@ -97,11 +98,26 @@ class Embedding(Model):
 
     model: str
     """A folder, a hub name, or `package:NAME`."""
+    engine: Literal["auto", "openvino", "torch", "openai"]
+    """auto: torch on a CUDA GPU, OpenVINO elsewhere; openai: a server that speaks OpenAI's embeddings API."""
+    precision: Literal["int8", "float"]
+    """int8: 8-bit weights and activations on a processor; float: bfloat16 where the machine multiplies it."""
     batch_tokens: int = Field(gt=0)
     """Tokens in a batch, padding included."""
-    dtype: Literal["float32", "bfloat16"]
     query_prefix: str
     passage_prefix: str
+    base_url: str | None
+    """Of the server (engine `openai`); its key is GROUNDWORK_EMBEDDING_API_KEY."""
+    upstream_model: str | None
+
+
+class Index(Model):
+    """Where and how the index lies: in no stage's key."""
+
+    uri: str | None
+    """A bucket (s3://bucket/prefix; access from the environment, AWS_*); None: `state/index` in the workspace."""
+    alarm_bytes: int = Field(gt=0)
+    """A table that is larger than this is warned of after it was written."""
 
 
 class Retrieval(Model):
@@ -111,8 +127,8 @@ class Retrieval(Model):
     """Passages that the model is shown."""
     candidates: int = Field(ge=1)
     """Chunks that each of vector and text search brings."""
-    vector_weight: float = Field(ge=0, le=1)
-    """Weight of vector similarity in the convex combination; the rest is BM25."""
+    weights: dict[str, float]
+    """What each feature of a passage (retrieval/features.py) adds to its score; those not named add nothing."""
     superseded_penalty: float = Field(ge=0, le=1)
     """Taken off the score of a chunk whose document has a newer version."""
 
@@ -320,6 +336,7 @@ class Settings(Model):
     documents: Documents
     chunking: Chunking
     embedding: Embedding
+    index: Index
     retrieval: Retrieval
     dataset: Dataset
     training: Training

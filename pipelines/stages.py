@@ -37,7 +37,7 @@ def silent(done: int, total: int, what: str) -> None:
 class Effect:
     """Something that a stage leaves outside its folder: `module:function` each.
 
-    `present(state, folder) -> bool` is cheap; `restore(state, folder)` rebuilds it from the folder.
+    `present(state, folder, settings) -> bool` is cheap; `restore(state, folder, settings)` rebuilds it from the folder.
     """
 
     present: str
@@ -92,9 +92,15 @@ _ANSWERING = (
     "pipelines.guardrails.policy",
     "pipelines.guardrails.signs",
     "pipelines.retrieval.answer",
+    "pipelines.retrieval.candidates",
     "pipelines.retrieval.embedder",
+    "pipelines.retrieval.encoders",
+    "pipelines.retrieval.features",
+    "pipelines.retrieval.filters",
     "pipelines.retrieval.index",
+    "pipelines.retrieval.index_writing",
     "pipelines.retrieval.kept",
+    "pipelines.retrieval.lexicon",
     "pipelines.retrieval.search",
     "pipelines.retrieval.terms",
 )
@@ -157,7 +163,7 @@ STAGES: dict[str, Stage] = {
             settings=("chunking", "embedding.model"),
             modules=(
                 "pipelines.documents.chunk",
-                "pipelines.documents.chunker",
+                "pipelines.documents.chunking",
                 "pipelines.documents.tables",
             ),
             libraries=("tokenizers",),
@@ -168,13 +174,18 @@ STAGES: dict[str, Stage] = {
             reads=("chunk",),
             settings=("embedding",),
             modules=(
+                "pipelines.documents.tables",
                 "pipelines.retrieval.embed",
                 "pipelines.retrieval.embedder",
+                "pipelines.retrieval.encoders",
                 "pipelines.retrieval.index",
+                "pipelines.retrieval.index_writing",
+                "pipelines.retrieval.lexicon",
                 "pipelines.retrieval.terms",
+                "pipelines.retrieval.vectorcache",
             ),
-            libraries=("torch", "transformers", "lancedb"),
-            effect=Effect("pipelines.retrieval.index:present", "pipelines.retrieval.index:restore"),
+            libraries=("openvino", "nncf", "tokenizers", "transformers", "pystemmer", "lancedb"),
+            effect=Effect("pipelines.retrieval.index:present", "pipelines.retrieval.index_writing:restore"),
         ),
         Stage(
             name="dataset",
@@ -185,6 +196,7 @@ STAGES: dict[str, Stage] = {
             modules=(
                 "pipelines.generation.prompts",
                 "pipelines.retrieval.embedder",
+                "pipelines.retrieval.encoders",
                 "pipelines.training.contexts",
                 "pipelines.training.dataset",
                 "pipelines.training.phrasing",

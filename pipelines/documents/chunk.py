@@ -5,7 +5,7 @@ content are taken over when the chunker's parameters are the same, with its labe
 a repeat has no chunks. Chunks are not held in memory: they are written group by group.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from pipelines.artifacts import StageJob, arrow_schema, read_json, write_json
 from pipelines.contracts import SCHEMA_VERSION, Block, Chunk, Document, content_id
-from pipelines.documents.chunker import CHUNKER_VERSION, Count, pieces
+from pipelines.documents.chunking import CHUNKER_VERSION, pieces
+from pipelines.documents.chunking.tokens import ModelTokens, Tokens
 from pipelines.documents.tables import (
     Log,
     Rows,
@@ -27,7 +28,7 @@ from pipelines.documents.tables import (
     write_table,
 )
 from pipelines.errors import StageError
-from pipelines.modelfiles import model_digest, model_folder
+from pipelines.modelfiles import model_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,20 +96,6 @@ def chunk_parameters(job: StageJob) -> str:
     return content_id(CHUNKER_VERSION, chosen, model_digest(job.settings.embedding.model))
 
 
-def token_counter(model: str) -> Count:
-    """Counts tokens as an embedding model does, special tokens left out."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(model_folder(model) / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-
-    def count(texts: Sequence[str]) -> list[int]:
-        return [len(e) for e in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
-
-    return count
-
-
 def _schema() -> "pa.Schema":
     """Columns of chunked.parquet, a row an indexed document."""
     import pyarrow as pa
@@ -147,13 +134,13 @@ def _within(counts: Ints) -> Ints:
 
 def _chunk(job: StageJob, content: Rows, documents: Ints, log: Log, parameters: str) -> tuple[Ints, Ints]:
     """Chunk documents into the log; first row and number of chunks of each."""
-    count = token_counter(job.settings.embedding.model)
+    tokens = ModelTokens(job.settings.embedding.model)
     begins, counts = np.zeros(len(documents), dtype=np.int64), np.zeros(len(documents), dtype=np.int64)
     made = 0
     for done, number in enumerate(documents.tolist()):
         row = content.row(number)
         begins[done] = made
-        for chunk in _chunks_of(row, count, job, parameters):
+        for chunk in _chunks_of(row, tokens, job, parameters):
             log.append(chunk, len(chunk["text"]))
             made += 1
         counts[done] = made - begins[done]
@@ -161,10 +148,17 @@ def _chunk(job: StageJob, content: Rows, documents: Ints, log: Log, parameters: 
     return begins, counts
 
 
-def _chunks_of(row: Mapping[str, Any], count: Count, job: StageJob, parameters: str) -> Iterator[dict[str, Any]]:
+def _chunks_of(row: Mapping[str, Any], tokens: Tokens, job: StageJob, parameters: str) -> Iterator[dict[str, Any]]:
     chunking = job.settings.chunking
     blocks = [Block.model_validate(block) for block in row["blocks"]]
-    found = pieces(row["text"], blocks, count, size=chunking.size_tokens, overlap=chunking.overlap_tokens)
+    found = pieces(
+        row["text"],
+        blocks,
+        tokens,
+        size=chunking.size_tokens,
+        overlap=chunking.overlap_tokens,
+        strategy=chunking.strategy,
+    )
     for piece in found:
         yield Chunk(
             id=content_id(row["id"], piece.start, piece.end, parameters),

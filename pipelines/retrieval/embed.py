@@ -1,138 +1,144 @@
 """Stage embed: chunks -> vectors.parquet, index.json, and the tagged version in the index.
 
-Invariants: a text that this model has embedded before is not embedded again (by digest of model and text), and
-the model is loaded only when there is something new. Unchanged rows stay in Arrow: a changed document of
-thousands costs what it holds.
+Invariants: a text that this model has embedded before is not embedded again (vectorcache.py), and the model is loaded
+only when there is something new. Chunks pass through group by group: memory holds the vectors of a group, and ids and
+digests of the whole.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.artifacts import StageJob, read_json, replacing, write_json
-from pipelines.contracts import content_id
+from pipelines.artifacts import StageJob, arrow_schema, write_json
+from pipelines.contracts import Chunk, content_id
+from pipelines.documents.tables import group_writer
 from pipelines.errors import DatasetError, StageError
-from pipelines.retrieval import index
+from pipelines.retrieval import index, index_writing
 from pipelines.retrieval.embedder import Embedder
-from pipelines.retrieval.index import CHUNK_COLUMNS, POINTER, VECTORS, IndexPointer, search_text
+from pipelines.retrieval.index import CHUNK_COLUMNS, POINTER, VECTORS, IndexPointer
+from pipelines.retrieval.index_writing import search_text
+from pipelines.retrieval.vectorcache import Halves, VectorCache
 
-SHARD = 2_000
-"""Texts embedded between two writes: what a kill costs at most."""
+GROUP = 8_192
+"""Chunks that pass through at once."""
+KEPT_EACH = 1_024
+"""Vectors that are kept at once: what a kill costs at most."""
 SHAPES_A_HIT = (
     *("id", "text_digest", "document_id", "uri", "tokens", "page"),
     *("language", "date", "tenant", "labels", "superseded"),
 )
 """What a row's digest covers: a change of any writes the row anew (a document may become superseded)."""
 
-Vectors = npt.NDArray[np.float32]
-
 
 def run(job: StageJob) -> None:
     """Embed the chunks of `job.inputs["chunk"]` and bring the index in line."""
-    chunks = _chunks(job.inputs["chunk"] / "chunks.parquet")
+    place = job.inputs["chunk"] / "chunks.parquet"
     embedder = Embedder(job.settings.embedding, threads=job.settings.runtime.threads)
-    texts = _texts(chunks)
-    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    vectors = _vectors(job, embedder, texts, digests)
-    table = _table(chunks, digests, vectors)
-    with replacing(job.output / VECTORS) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=["document_id", "uri", "title", "tenant"])
-    pointer = _pointer(job, embedder, table)
+    with VectorCache(job.state, embedder.digest) as cache:
+        ids, digests = _write_vectors(job, place, embedder, cache)
+    pointer = _pointer(job, embedder, ids, digests)
     write_json(job.output / POINTER, pointer)
-    job.report(len(texts), len(texts), "writing the index")
-    index.write(job.state, pointer, table)
-    for shard in job.output.glob("shard-*.npz"):
-        shard.unlink()
+    index_writing.write(index.place_of(job.state, job.settings.index), pointer, job.output / VECTORS, job.report)
 
 
-def _chunks(place: Path) -> pa.Table:
-    """The chunks in their order, each id once."""
-    try:
-        rows = pq.read_table(place).select(CHUNK_COLUMNS)
-    except (OSError, pa.ArrowException) as exc:
-        raise StageError(f"{place} does not hold chunks: {exc}. Run `groundwork stage chunk`.") from exc
-    if not rows.num_rows:
+def _write_vectors(job: StageJob, place: Path, embedder: Embedder, cache: VectorCache) -> tuple[list[str], list[str]]:
+    """Every chunk with its vector into vectors.parquet; ids and row digests in order."""
+    ids: list[str] = []
+    digests: list[str] = []
+    seen: set[str] = set()
+    embedded = 0
+    with group_writer(job.output / VECTORS, _schema(embedder.dim)) as write:
+        for chunks, total in _groups(place):
+            fresh = _first_of_each(chunks, seen)
+            rows, new = _with_vectors(fresh, embedder, cache, _from(job, len(ids), total))
+            write(rows)
+            embedded += new
+            ids += rows.column("id").to_pylist()
+            digests += rows.column("row_digest").to_pylist()
+            job.report(len(ids), total, "embedding")
+    if not ids:
         raise DatasetError("There is no chunk to embed: every document is empty or in quarantine.")
-    first = {name: row for row, name in reversed(list(enumerate(rows.column("id").to_pylist())))}
-    return rows if len(first) == rows.num_rows else rows.take(pa.array(sorted(first.values())))
+    job.notes["embedded"] = embedded
+    return ids, digests
 
 
-def _texts(chunks: pa.Table) -> list[str]:
-    fields = (chunks.column(name).to_pylist() for name in ("title", "heading_path", "text"))
-    return [search_text(*each) for each in zip(*fields, strict=True)]
-
-
-def _vectors(job: StageJob, embedder: Embedder, texts: list[str], digests: list[str]) -> Vectors:
-    """float32 [n, dim]: taken over from the last output and from shards of a killed run, else embedded."""
-    known = _known(job.previous, embedder.digest) | _shards(job.output, embedder.digest)
-    text_of = dict(zip(digests, texts, strict=True))
-    missing = [digest for digest in text_of if digest not in known]
-    job.notes["embedded"] = len(missing)
-    for start in range(0, len(missing), SHARD):
-        part = missing[start : start + SHARD]
-        made = embedder.encode_passages([text_of[d] for d in part], report=_from(job, start, len(missing)))
-        known |= dict(zip(part, made, strict=True))
-        if len(missing) > SHARD:
-            _write_shard(job.output, embedder.digest, part, made)
-    return np.stack([known[d] for d in digests]).astype(np.float32)
-
-
-def _from(job: StageJob, start: int, total: int) -> Callable[[int, int], None]:
-    """Progress of a shard as progress of the whole."""
-    return lambda done, _: job.report(start + done, total, "embedding")
-
-
-def _known(previous: Path | None, model: str) -> dict[str, Vectors]:
-    """Vectors of the last output by text digest, if the same model made them."""
-    if previous is None:
-        return {}
+def _groups(place: Path) -> Iterator[tuple[pa.Table, int]]:
+    """Chunks in their order, a group at a time, with how many there are in all."""
     try:
-        if read_json(previous / POINTER)["model_digest"] != model:
-            return {}
-        rows = pq.read_table(previous / VECTORS, columns=["text_digest", "vector"])
-    except (OSError, ValueError, KeyError):  # of an older layout or damaged: all is embedded again
-        return {}
-    return dict(zip(rows.column("text_digest").to_pylist(), index.vectors_of(rows), strict=True))
+        file = pq.ParquetFile(place)
+        for batch in file.iter_batches(GROUP, columns=list(CHUNK_COLUMNS)):
+            yield pa.Table.from_batches([batch]).select(CHUNK_COLUMNS), file.metadata.num_rows
+    except (OSError, ValueError) as exc:  # pyarrow's errors are ValueErrors or OSErrors
+        raise StageError(f"{place} does not hold chunks: {exc}. Run `groundwork stage chunk`.") from exc
 
 
-def _write_shard(folder: Path, model: str, digests: list[str], vectors: Vectors) -> None:
-    """Named by its texts: a run that goes on after a kill writes others."""
-    place = folder / f"shard-{content_id(digests)[:16]}.npz"
-    with replacing(place) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, model=np.array(model), digests=np.array(digests), vectors=vectors)
+def _first_of_each(chunks: pa.Table, seen: set[str]) -> pa.Table:
+    """Rows whose id did not come before."""
+    kept = []
+    for row, name in enumerate(chunks.column("id").to_pylist()):
+        if name not in seen:
+            seen.add(name)
+            kept.append(row)
+    return chunks if len(kept) == chunks.num_rows else chunks.take(pa.array(kept, pa.int64()))
 
 
-def _shards(folder: Path, model: str) -> dict[str, Vectors]:
-    found: dict[str, Vectors] = {}
-    for place in sorted(folder.glob("shard-*.npz")):
-        with np.load(place, allow_pickle=False) as shard:
-            if str(shard["model"]) == model:
-                found |= dict(zip(shard["digests"].tolist(), shard["vectors"], strict=True))
-    return found
-
-
-def _table(chunks: pa.Table, digests: list[str], vectors: Vectors) -> pa.Table:
-    """The chunks with all that the index needs to be rebuilt without the model."""
-    rows = chunks.append_column("text_digest", pa.array(digests, pa.string()))
+def _with_vectors(
+    chunks: pa.Table, embedder: Embedder, cache: VectorCache, report: Callable[[int, int], None]
+) -> tuple[pa.Table, int]:
+    """The chunks with all that the index needs to be rebuilt without the model, and how many were embedded anew."""
+    fields = (chunks.column(name).to_pylist() for name in ("title", "heading_path", "text"))
+    texts = [search_text(*each) for each in zip(*fields, strict=True)]
+    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+    vectors = cache.get(digests)
+    missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in vectors}
+    vectors |= _embedded(missing, embedder, cache, report)
+    rows = chunks.append_column("text_digest", pa.array([each.hex() for each in digests], pa.string()))
     fields = (rows.column(name).to_pylist() for name in SHAPES_A_HIT)
     row_digests = [hashlib.sha256(repr(each).encode()).hexdigest() for each in zip(*fields, strict=True)]
     rows = rows.append_column("row_digest", pa.array(row_digests, pa.string()))
-    return rows.append_column("vector", index.vector_column(vectors))
+    stacked = np.stack([vectors[digest] for digest in digests]) if digests else np.zeros((0, embedder.dim))
+    return rows.append_column("vector", index.vector_column(stacked)), len(missing)
 
 
-def _pointer(job: StageJob, embedder: Embedder, rows: pa.Table) -> IndexPointer:
+def _embedded(
+    missing: dict[bytes, str], embedder: Embedder, cache: VectorCache, report: Callable[[int, int], None]
+) -> dict[bytes, Halves]:
+    """Vectors of texts that are not kept yet; kept as they come, texts of like length together."""
+    found: dict[bytes, Halves] = {}
+    order = sorted(missing, key=lambda digest: len(missing[digest]))
+    for start in range(0, len(order), KEPT_EACH):
+        part = order[start : start + KEPT_EACH]
+        made = embedder.encode_passages([missing[digest] for digest in part]).astype(np.float16)
+        cache.put(part, made)
+        found |= dict(zip(part, made, strict=True))
+        report(start + len(part), len(order))
+    return found
+
+
+def _from(job: StageJob, start: int, total: int) -> Callable[[int, int], None]:
+    """Progress of a group as progress of the whole."""
+    return lambda done, _: job.report(start + done, total, "embedding")
+
+
+def _schema(dim: int) -> pa.Schema:
+    extra = [("text_digest", pa.string()), ("row_digest", pa.string()), ("vector", pa.list_(pa.float16(), dim))]
+    return pa.schema([*arrow_schema(Chunk), *(pa.field(*each) for each in extra)])
+
+
+def _pointer(job: StageJob, embedder: Embedder, ids: Sequence[str], digests: Sequence[str]) -> IndexPointer:
     model = job.settings.embedding.model
+    named = embedder.name if embedder.name != model or model.startswith("package:") else Path(model).name
     return IndexPointer(
         table=index.table_name(embedder.digest),
-        tag=content_id(index.LAYOUT, embedder.digest, sorted(rows.column("row_digest").to_pylist()))[:32],
-        rows=rows.num_rows,
+        tag=content_id(index.LAYOUT, embedder.digest, sorted(digests))[:32],
+        rows=len(ids),
         dim=embedder.dim,
-        model=model if model.startswith("package:") else Path(model).name,
+        model=named,
         model_digest=embedder.digest,
-        chunks_digest=content_id(rows.column("id").to_pylist()),
+        space=embedder.space,
+        chunks_digest=content_id(ids),
     )

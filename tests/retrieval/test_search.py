@@ -3,13 +3,11 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipelines.artifacts import StageJob
 from pipelines.errors import IndexMismatchError, QuestionFileError
-from pipelines.retrieval import index
-from pipelines.retrieval.embedder import Embedder
+from pipelines.retrieval import index, index_writing
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
 from tests.retrieval.conftest import TEXTS, chunk, embedded
@@ -72,16 +70,16 @@ def test_only_new_texts_are_embedded_and_gone_ones_are_not_found(tmp_path: Path,
 
 def test_a_lost_index_is_rebuilt_from_its_vectors(tmp_path: Path, settings: Settings) -> None:
     job = embedded(tmp_path, [chunk(uri, text) for uri, text in TEXTS.items()], settings)
-    assert index.present(job.state, job.output)
+    assert index.present(job.state, job.output, settings)
     shutil.rmtree(job.state / "index")
-    assert not index.present(job.state, job.output)
-    index.restore(job.state, job.output)
-    assert index.present(job.state, job.output)
+    assert not index.present(job.state, job.output, settings)
+    index_writing.restore(job.state, job.output, settings)
+    assert index.present(job.state, job.output, settings)
     assert Searcher(settings, job.state, job.output).search(["E-18"], 1)[0][0].chunk.uri == "errors.md"
 
 
 def test_an_index_of_another_embedding_model_is_refused(small: StageJob, settings: Settings) -> None:
-    other = settings.model_copy(update={"embedding": settings.embedding.model_copy(update={"dtype": "float32"})})
+    other = settings.model_copy(update={"embedding": settings.embedding.model_copy(update={"passage_prefix": "p: "})})
     with pytest.raises(IndexMismatchError, match="another embedding model"):
         Searcher(other, small.state, small.output)
 
@@ -89,11 +87,3 @@ def test_an_index_of_another_embedding_model_is_refused(small: StageJob, setting
 def test_a_folder_without_an_index_says_what_to_run(tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(IndexMismatchError, match="groundwork run"):
         Searcher(settings, tmp_path, tmp_path)
-
-
-def test_half_precision_agrees_with_full_precision(settings: Settings) -> None:
-    texts = [*TEXTS.values(), "short", "word " * 300]
-    half = Embedder(settings.embedding).encode_passages(texts)
-    full = Embedder(settings.embedding.model_copy(update={"dtype": "float32"})).encode_passages(texts)
-    assert (np.einsum("nd,nd->n", half, full) > 0.999).all()
-    assert np.allclose(np.linalg.norm(half, axis=1), 1, atol=1e-5)

@@ -1,7 +1,6 @@
-"""documents -> chunks: structure first, then size.
+"""Structure first, then size.
 
-Invariants: `document.text[chunk.start:chunk.end] == chunk.text`; no chunk holds more than `size_tokens` tokens
-of the embedding model's tokenizer; every block but notes is covered, a heading at least by a chunk's heading path.
+Invariant: every block is covered, a heading at least by a chunk's heading path.
 A chunk does not cross a heading of depth 1 or 2 unless what stands under it is tiny. Within a section it packs
 paragraphs, list items, table rows and, where a paragraph is too long, sentences and at last words.
 A chunk that holds rows of a table without their header names the columns as the last part of its heading path.
@@ -9,19 +8,17 @@ Not covered: meaning; two paragraphs on one subject are not told from two on dif
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.contracts import Block
+from pipelines.documents.chunking import Piece
+from pipelines.documents.chunking.tokens import Tokens, trimmed, weights
 
-CHUNKER_VERSION = 1
-"""Part of a chunk's id: raise it when equal documents give other chunks."""
 _DEEPEST_BOUNDARY = 2
 _TINY_SHARE = 0.2
 """A section below this share of size_tokens is joined with the next one."""
 _COLUMNS_CHARACTERS = 120
-_LONGEST_WORD = 100
-"""Characters from which WordPiece gives up and makes a word one unknown token."""
 _LINES = re.compile(r"\n+|\r\n?")
 _ITEMS = re.compile(r"\s*[\r\n]\s*(?=(?:[-*+•–!]|\d{1,3}[.)]|[a-z][.)])\s)")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9À-Þ])|\n+")
@@ -30,20 +27,6 @@ _ABBREVIATED = re.compile(
     r"|\b[A-Z])\.[\"'”’)\]]*$",
     re.I,
 )
-
-Count = Callable[[Sequence[str]], list[int]]
-"""Texts -> tokens of each, special tokens not counted."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A chunk before it has an id: a span of the document's text."""
-
-    start: int
-    end: int
-    tokens: int
-    heading_path: tuple[str, ...]
-    page: int | None
 
 
 @dataclass(frozen=True)
@@ -57,37 +40,35 @@ class Unit:
     """Index of its block."""
 
 
-def pieces(text: str, blocks: Sequence[Block], count: Count, *, size: int, overlap: int) -> list[Piece]:
-    """Chunks of a document in reading order; a text without blocks is one paragraph."""
-    kept = [block for block in blocks if block.kind != "note" and text[block.start : block.end].strip()]
-    if not kept and not blocks and text.strip():
-        kept = [Block(kind="paragraph", start=0, end=len(text))]
-    sections = _sections(kept, _units(text, kept, count, size), size)
-    packed = [units for section in sections for units in _packed(kept, section, size, overlap)]
-    found = [
-        Piece(units[0].start, units[-1].end, tokens, _path(text, kept, units), kept[units[0].block].page)
-        for units, tokens in _fitted(text, kept, packed, count, size)
-    ]
-    return sorted(found, key=lambda piece: (piece.start, piece.end))  # a long heading's parts may be passed over
+def divide(text: str, blocks: Sequence[Block], tokens: Tokens, *, size: int, overlap: int) -> list[Piece]:
+    """Chunks of blocks that hold text."""
+    sections = _sections(blocks, units_of(text, blocks, tokens, size), size)
+    packed = [units for section in sections for units in _packed(blocks, section, size, overlap)]
+    return [piece_of(text, blocks, units, counted) for units, counted in fitted(text, blocks, packed, tokens, size)]
+
+
+def piece_of(text: str, blocks: Sequence[Block], units: Sequence[Unit], counted: int) -> Piece:
+    """A run of units as a chunk."""
+    return Piece(units[0].start, units[-1].end, counted, _path(text, blocks, units), blocks[units[0].block].page)
 
 
 # --- units -------------------------------------------------------------------------------------
 
 
-def _units(text: str, blocks: Sequence[Block], count: Count, size: int) -> list[Unit]:
+def units_of(text: str, blocks: Sequence[Block], tokens: Tokens, size: int) -> list[Unit]:
     """Units of every block in order: rows and items, and of other blocks the whole where it fits, else its parts."""
     spans: list[tuple[int, int]] = []
     owners: list[int] = []
     for index, block in enumerate(blocks):
-        whole = _trimmed(text, block.start, block.end)
+        whole = trimmed(text, block.start, block.end)
         cut = {"table": _LINES, "list": _ITEMS}.get(block.kind)
         parts = _split(text, whole, cut) if cut else [whole]
         spans += parts
         owners += [index] * len(parts)
     units: list[Unit] = []
-    for span, owner, tokens in zip(spans, owners, _weights(text, spans, count), strict=True):
+    for span, owner, counted in zip(spans, owners, weights(text, spans, tokens), strict=True):
         cuts = (_LINES, _SENTENCE) if blocks[owner].kind == "code" else (_SENTENCE,)
-        units += _divided(text, Unit(*span, tokens, owner), count, size, cuts)
+        units += _divided(text, Unit(*span, counted, owner), tokens, size, cuts)
     return units
 
 
@@ -102,48 +83,31 @@ def _split(text: str, span: tuple[int, int], cut: re.Pattern[str]) -> list[tuple
         spans.append((at, match.start() + len(match.group().rstrip())))
         at = match.end()
     spans.append((at, end))
-    return [_trimmed(text, *s) for s in spans if text[s[0] : s[1]].strip()]
+    return [trimmed(text, *s) for s in spans if text[s[0] : s[1]].strip()]
 
 
-def _divided(text: str, unit: Unit, count: Count, size: int, cuts: Sequence[re.Pattern[str]]) -> list[Unit]:
+def _divided(text: str, unit: Unit, tokens: Tokens, size: int, cuts: Sequence[re.Pattern[str]]) -> list[Unit]:
     """A unit as it is, or cut at lines or sentences, then words, then characters, until each part fits."""
     if unit.tokens <= size:
         return [unit]
     if cuts:
         spans = _split(text, (unit.start, unit.end), cuts[0])
-        parts = [Unit(*s, w, unit.block) for s, w in zip(spans, _weights(text, spans, count), strict=True)]
-        return [small for part in parts for small in _divided(text, part, count, size, cuts[1:])]
+        parts = [Unit(*s, w, unit.block) for s, w in zip(spans, weights(text, spans, tokens), strict=True)]
+        return [small for part in parts for small in _divided(text, part, tokens, size, cuts[1:])]
     words = [(unit.start + m.start(), unit.start + m.end()) for m in re.finditer(r"\S+", text[unit.start : unit.end])]
-    weights = _weights(text, words, count)
-    cut = (piece for word, tokens in zip(words, weights, strict=True) for piece in _word_pieces(word, tokens, size))
+    counts = weights(text, words, tokens)
+    cut = (piece for word, counted in zip(words, counts, strict=True) for piece in _word_pieces(word, counted, size))
     spans = list(cut)
-    return [Unit(*s, w, unit.block) for s, w in zip(spans, _weights(text, spans, count), strict=True)]
+    return [Unit(*s, w, unit.block) for s, w in zip(spans, weights(text, spans, tokens), strict=True)]
 
 
-def _word_pieces(word: tuple[int, int], tokens: int, size: int) -> Iterator[tuple[int, int]]:
+def _word_pieces(word: tuple[int, int], counted: int, size: int) -> Iterator[tuple[int, int]]:
     """A word, or pieces of it that fit whatever the tokenizer makes of them."""
-    if tokens <= size:
+    if counted <= size:
         yield word
         return
     step = max(1, size // 4)  # a character outside ASCII may be up to four byte-level tokens
     yield from ((start, min(start + step, word[1])) for start in range(word[0], word[1], step))
-
-
-def _weights(text: str, spans: Sequence[tuple[int, int]], count: Count) -> list[int]:
-    """Tokens of each span; a run of characters that a tokenizer may swallow as one unknown token counts in full."""
-    texts = [text[start:end] for start, end in spans]
-    return [tokens + _swallowed(piece) for tokens, piece in zip(count(texts), texts, strict=True)]
-
-
-def _swallowed(piece: str) -> int:
-    if len(piece) <= _LONGEST_WORD:
-        return 0
-    return sum(len(run) for run in re.findall(rf"\w{{{_LONGEST_WORD + 1},}}", piece))
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    piece = text[start:end]
-    return start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
 
 
 # --- sections ----------------------------------------------------------------------------------
@@ -226,8 +190,8 @@ def _carried(blocks: Sequence[Block], last: Sequence[Unit], overlap: int, room: 
     return carried
 
 
-def _fitted(
-    text: str, blocks: Sequence[Block], packed: Sequence[Sequence[Unit]], count: Count, size: int
+def fitted(
+    text: str, blocks: Sequence[Block], packed: Sequence[Sequence[Unit]], tokens: Tokens, size: int
 ) -> Iterator[tuple[Sequence[Unit], int]]:
     """Chunks with their own token counts, cut while above `size`.
 
@@ -235,14 +199,14 @@ def _fitted(
     rule stands between a heading and its text: then the heading, which the path holds, is left out first.
     """
     spans = [(units[0].start, units[-1].end) for units in packed]
-    for units, tokens in zip(packed, _weights(text, spans, count), strict=True):
-        if tokens <= size or len(units) == 1:
-            yield units, tokens
+    for units, counted in zip(packed, weights(text, spans, tokens), strict=True):
+        if counted <= size or len(units) == 1:
+            yield units, counted
         elif blocks[units[0].block].kind == "heading":
-            yield from _fitted(text, blocks, (units[1:],), count, size)
+            yield from fitted(text, blocks, (units[1:],), tokens, size)
         else:
             half = len(units) // 2
-            yield from _fitted(text, blocks, (units[:half], units[half:]), count, size)
+            yield from fitted(text, blocks, (units[:half], units[half:]), tokens, size)
 
 
 def _path(text: str, blocks: Sequence[Block], units: Sequence[Unit]) -> tuple[str, ...]:
