@@ -1,7 +1,7 @@
 # make run    set up, then run the whole lifecycle on the sample knowledge base
 # make test   set up, then run every test
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up clean bench-lifecycle dvc.yaml
+.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval dvc.yaml
 PYTHON ?= python3
 GROUNDWORK := .venv/bin/groundwork
 READY := .venv/.ready
@@ -29,6 +29,12 @@ up: $(READY)  ## Prefect, its worker and MLflow on this machine
 
 bench-lifecycle: $(READY)  ## times of a first, a second and a changed run
 	@.venv/bin/python -m benchmarks.lifecycle
+
+bench-ingest: $(READY)  ## pages a second beside LangChain, docling, unstructured; DATA=FOLDER for more than the sample
+	@.venv/bin/python -m benchmarks.ingest $(if $(DATA),--data "$(DATA)")
+
+bench-retrieval: $(READY)  ## quality and speed of search beside BM25, LangChain, LanceDB; DATA=FOLDER likewise
+	@.venv/bin/python -m benchmarks.retrieval $(if $(DATA),--data "$(DATA)")
 
 lock: $(READY)  ## resolve pyproject.toml into requirements/lock.txt again
 	@bash requirements/relock.sh

@@ -15,7 +15,6 @@ import html
 import json
 import re
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -27,6 +26,7 @@ from typing import Any
 
 from benchmarks import peers
 from benchmarks.machine import ROOT, machine, say
+from benchmarks.peer import Peer
 
 PEERS = ("docling", "unstructured")
 PASSES = 3
@@ -126,56 +126,33 @@ def pages_of(parsed: Any) -> float:
     return float(counted) if counted else len(parsed.text) / PAGE_CHARACTERS
 
 
-class Peer:
-    """A peer in its own environment, asked over a pipe."""
+class Parser:
+    """A peer that parses."""
 
     def __init__(self, name: str, program: Path) -> None:
-        self._process = subprocess.Popen(
-            [str(program), str(ROOT / "benchmarks" / "peer_parser.py"), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        began = self._answer()
-        self.version = str(began["version"])
-        say(f"{name} {self.version} took {began['start_s']:.1f} s to start (not counted)")
+        self._peer = Peer("peer_parser.py", [name], program=program)
+        self.version = self._peer.version
+        self.close = self._peer.close
 
     def __call__(self, files: Sequence[Path]) -> list[Read]:
         return [self._read(path) for path in files]
 
     def _read(self, path: Path) -> Read:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"path": str(path.resolve())}) + "\n")
-        self._process.stdin.flush()
-        answer = self._answer()
+        answer = self._peer.ask(path=str(path.resolve()))
         text = answer.get("text")
         return Read(
             text if text and text.strip() else None, answer["seconds"], why=str(answer.get("error") or "no text")
         )
 
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(
-                f"a peer ended with exit code {self._process.wait()}; run benchmarks/peer_parser.py by hand"
-            )
-        return json.loads(line)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
 
 @contextmanager
-def running(names: Sequence[str]) -> Iterator[dict[str, Peer]]:
+def running(names: Sequence[str]) -> Iterator[dict[str, Parser]]:
     """The peers, started."""
     program = peers.python() if names else Path()
-    started: dict[str, Peer] = {}
+    started: dict[str, Parser] = {}
     try:
         for name in names:
-            started[name] = Peer(name, program)
+            started[name] = Parser(name, program)
         yield started
     finally:
         for peer in started.values():
