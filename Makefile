@@ -1,7 +1,7 @@
 # make run    set up, then run the whole lifecycle on the sample knowledge base
 # make test   set up, then run every test
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval dvc.yaml
+.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights dvc.yaml
 PYTHON ?= python3
 GROUNDWORK := .venv/bin/groundwork
 READY := .venv/.ready
@@ -35,6 +35,9 @@ bench-ingest: $(READY)  ## pages a second beside LangChain, docling, unstructure
 
 bench-retrieval: $(READY)  ## quality and speed of search beside BM25, LangChain, LanceDB; DATA=FOLDER likewise
 	@.venv/bin/python -m benchmarks.retrieval $(if $(DATA),--data "$(DATA)")
+
+bench-weights: $(READY)  ## fit the weights of retrieval over several domains; DATA=FOLDER for prose
+	@.venv/bin/python -m benchmarks.weights $(if $(DATA),--data "$(DATA)")
 
 lock: $(READY)  ## resolve pyproject.toml into requirements/lock.txt again
 	@bash requirements/relock.sh

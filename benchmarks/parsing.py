@@ -48,9 +48,7 @@ def measure(
     folder: Path, *, expected: Path | None = None, sides: Sequence[str] = PEERS, passes: int = PASSES
 ) -> dict[str, Any]:
     """Figures of every side on the files of a folder, and Groundwork's ratios to each peer."""
-    from pipelines.documents.sources import find_sources
-
-    files = [source.path for source in find_sources([folder]) if source.refused is None]
+    files = files_of(folder)
     say(f"parsing {len(files)} files of {folder.name}, {passes} passes: groundwork, {', '.join(sides)}")
     with groundwork(1) as ours, running(sides) as theirs:
         every: dict[str, Side] = {"groundwork": ours, **theirs}
@@ -90,6 +88,14 @@ def measure(
         "goals": GOALS,
         "peers": {name: theirs[name].version for name in sides},
     }
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Every file that Groundwork would read; archives are left out, since no peer opens them."""
+    from pipelines.documents.sources import listed, locate
+
+    found = listed(locate(str(folder.absolute())), folder)
+    return sorted(source.path for source in found if source.refused is None and source.inside is None)
 
 
 # --- the sides ---------------------------------------------------------------------------------
