@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import read_lines
-from pipelines.contracts import Answer, Contract, Hit, Release
+from pipelines.contracts import Answer, Contract, Hit, Message, Release
 from pipelines.errors import DecisionError, QuestionFileError
 from pipelines.verbs import bring_up, database, refresh_sources
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
@@ -24,6 +24,8 @@ class Query(Contract):
 
     id: str
     query: str
+    history: tuple[Message, ...] = ()
+    """What was said before, oldest first: a follow-up is completed from it."""
 
 
 def queries_of(query: str | None, queries: Path | None) -> list[Query]:
@@ -45,9 +47,17 @@ def search(choices: Choices, query: str | None, queries: Path | None, k: int) ->
     lines = []
     for one in asked:
         started = time.monotonic()
-        hits = searcher.search([one.query], k)[0]
+        found = searcher.results([one.query], k, histories=[one.history])[0]
         milliseconds = round(1000 * (time.monotonic() - started), 2)
-        lines.append({"id": one.id, "hits": [_hit_line(hit) for hit in hits], "milliseconds": milliseconds})
+        lines.append(
+            {
+                "id": one.id,
+                "searched": found.searched,
+                "hits": [_hit_line(hit) for hit in found.hits],
+                "notes": found.notes,
+                "milliseconds": milliseconds,
+            }
+        )
     return lines
 
 
@@ -72,7 +82,8 @@ def ask(choices: Choices, question: str | None, queries: Path | None) -> list[di
         raise DecisionError("No release is in production or pending; `groundwork run` makes one.")
     system = serving_system(opened, Release.model_validate(row.manifest))
     notice = None if row.state == "production" else f"from release {row.id[:12]}, which waits for approval"
-    answers = system.answer([one.query for one in asked])
+    questions = system.searcher.rewritten([one.query for one in asked], [one.history for one in asked])
+    answers = system.answer(questions)
     return [_answer_line(one.id, answer, row.id, notice) for one, answer in zip(asked, answers, strict=True)]
 
 
@@ -98,6 +109,7 @@ def serving_system(opened: Opened, manifest: Release) -> "AnswerSystem":
 def _answer_line(name: str, answer: Answer, release: str, notice: str | None) -> dict[str, Any]:
     return {
         "id": name,
+        "question": answer.question,
         "answer": answer.text,
         "answered": answer.answered,
         "citations": [citation.model_dump(mode="json") for citation in answer.citations],

@@ -120,6 +120,28 @@ class Index(Model):
     """A table that is larger than this is warned of after it was written."""
 
 
+class Reranking(Model):
+    """A model that reads query and passage together, after the index brought candidates."""
+
+    kind: Literal["none", "cross_encoder", "endpoint"]
+    model: str | None
+    """cross_encoder: a folder or a hub name; endpoint: the server's name for it."""
+    base_url: str | None
+    """Of the server (kind `endpoint`), asked at {base_url}/rerank; its key is GROUNDWORK_RERANK_API_KEY."""
+    candidates: int = Field(ge=1)
+    """Best candidates that are reranked; the others stay below them."""
+    weight: float = Field(gt=0)
+    """What its score of 0..1 is multiplied with before it is added."""
+    max_tokens: int = Field(ge=16)
+    """Longest pair of query and passage (cross_encoder); more is cut."""
+    batch_tokens: int = Field(gt=0)
+    """Tokens in a batch, padding included (cross_encoder)."""
+    timeout_s: float = Field(gt=0)
+    """For one answer (endpoint)."""
+    on_failure: Literal["error", "skip"]
+    """skip: hits come without it when it fails, and the result says so."""
+
+
 class Retrieval(Model):
     """How passages are found; part of the system that answers."""
 
@@ -131,6 +153,19 @@ class Retrieval(Model):
     """What each feature of a passage (retrieval/features.py) adds to its score; those not named add nothing."""
     superseded_penalty: float = Field(ge=0, le=1)
     """Taken off the score of a chunk whose document has a newer version."""
+    rewrite: Literal["none", "terms", "model"]
+    """How a follow-up in a conversation becomes a question that stands alone."""
+    rewrite_prompt: Path
+    """How the generation model is asked, for `rewrite: model`."""
+    queries: int = Field(ge=1, le=8)
+    """Wordings of a question that are searched and fused; 1: the question alone."""
+    fuse_by: Literal["max", "mean"]
+    """A candidate's score from its scores under each wording."""
+    diversity: float = Field(ge=0, le=1)
+    """What likeness to a better hit costs: so many times their cosine; 0: nothing."""
+    per_document: int = Field(ge=0)
+    """Hits of one document at most; 0: no limit."""
+    reranker: Reranking
 
 
 class Dataset(Model):
@@ -393,7 +428,7 @@ def actor() -> str:
         return f"uid-{os.getuid()}"
 
 
-def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "WEBHOOK", "WEB"]) -> SecretStr | None:
+def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "RERANK", "WEBHOOK", "WEB"]) -> SecretStr | None:
     """The secret GROUNDWORK_<name>_API_KEY, or None when it is not set."""
     value = os.environ.get(f"GROUNDWORK_{name}_API_KEY")
     return SecretStr(value) if value else None

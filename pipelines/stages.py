@@ -93,6 +93,8 @@ _ANSWERING = (
     "pipelines.guardrails.signs",
     "pipelines.retrieval.answer",
     "pipelines.retrieval.candidates",
+    "pipelines.retrieval.conversation",
+    "pipelines.retrieval.diversity",
     "pipelines.retrieval.embedder",
     "pipelines.retrieval.encoders",
     "pipelines.retrieval.features",
@@ -101,8 +103,11 @@ _ANSWERING = (
     "pipelines.retrieval.index_writing",
     "pipelines.retrieval.kept",
     "pipelines.retrieval.lexicon",
+    "pipelines.retrieval.rerankers",
+    "pipelines.retrieval.rewriting",
     "pipelines.retrieval.search",
     "pipelines.retrieval.terms",
+    "pipelines.retrieval.variants",
 )
 """Everything that shapes an answer."""
 
@@ -229,7 +234,13 @@ STAGES: dict[str, Stage] = {
             name="evaluate",
             body="pipelines.evaluation.evaluate:run",
             reads=("ingest", "chunk", "embed", "dataset", "train"),
-            files=("files.golden_prompts", "generation.prompt", "policies.guardrails", "policies.targets"),
+            files=(
+                "files.golden_prompts",
+                "generation.prompt",
+                "retrieval.rewrite_prompt",
+                "policies.guardrails",
+                "policies.targets",
+            ),
             settings=("evaluation", "retrieval", "generation", "embedding"),
             modules=(
                 *_JUDGING,
@@ -245,7 +256,7 @@ STAGES: dict[str, Stage] = {
             name="redteam",
             body="pipelines.evaluation.redteam:run",
             reads=("embed", "train", "evaluate"),
-            files=("files.attacks", "generation.prompt", "policies.guardrails"),
+            files=("files.attacks", "generation.prompt", "retrieval.rewrite_prompt", "policies.guardrails"),
             settings=("redteam", "retrieval", "generation", "embedding"),
             modules=(
                 *_JUDGING,

@@ -77,13 +77,13 @@ def told_answer(line: dict[str, Any]) -> str:
 
 
 def told_hits(line: dict[str, Any]) -> str:
-    """Hits with every part of their score."""
-    lines = []
+    """Hits with every part of their score; other wordings that were searched, and what was left out."""
+    lines = [f"searched too: {wording}" for wording in line["searched"][1:]] + list(line["notes"])
     for number, hit in enumerate(line["hits"], 1):
         parts = ", ".join(f"{name} {value:.3f}" for name, value in hit["parts"].items())
         lines.append(f"{number:>2}. {hit['score']:.3f} ({parts})  {hit['uri']} {hit['start']}-{hit['end']}")
         lines.append(f"      {' '.join(hit['text'].split())[:160]}")
-    return "\n".join(lines) or "No hits."
+    return "\n".join(lines if line["hits"] else [*lines, "No hits."])
 
 
 def told_decision(decision: dict[str, Any]) -> str:

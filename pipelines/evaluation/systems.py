@@ -71,6 +71,8 @@ def _champion(folder: Path, settings: Settings) -> Description:
         if not (folder / needed).exists():
             raise StageError(f"{folder} lacks {needed}; delete the folder, it is rebuilt from the object store.")
     served = read_json(folder / "settings.json")
+    if (folder / "rewrite.yaml").exists():
+        served["retrieval"]["rewrite_prompt"] = str(folder / "rewrite.yaml")
     sections = {
         name: type(getattr(settings, name)).model_validate(
             {**getattr(settings, name).model_dump(mode="json"), **served[name]}

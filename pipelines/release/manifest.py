@@ -27,6 +27,7 @@ STAGE_PARTS = {
 """Part to the stage whose folder it is."""
 FILE_PARTS = {
     "prompt": "generation.prompt",
+    "rewrite_prompt": "retrieval.rewrite_prompt",
     "training_prompt": "dataset.prompt",
     "gate_policy": "policies.gate",
     "guardrail_policy": "policies.guardrails",
@@ -35,7 +36,17 @@ FILE_PARTS = {
     "targets": "policies.targets",
 }
 """Part to the setting that names its file."""
-ANSWERING = ("index", "adapter", "base_model", "prompt", "guardrail_policy", "retrieval", "generation", "embedding")
+ANSWERING = (
+    "index",
+    "adapter",
+    "base_model",
+    "prompt",
+    "rewrite_prompt",
+    "guardrail_policy",
+    "retrieval",
+    "generation",
+    "embedding",
+)
 """The parts that shape an answer."""
 
 
@@ -47,8 +58,9 @@ def parts_of(
     parts |= {part: sha256_file(_file(settings, setting)) for part, setting in FILE_PARTS.items()}
     parts["adapter"] = outputs_digest(workspace.stage("train"), below="adapter/")
     parts["base_model"] = model_digest(settings.generation.base_model)
+    elsewhere = {"prompt", "rewrite_prompt", "base_url", "batch_size"}
     for section in ("retrieval", "generation", "embedding"):
-        plain = getattr(settings, section).model_dump(mode="json", exclude={"prompt", "base_url", "batch_size"})
+        plain = getattr(settings, section).model_dump(mode="json", exclude=elsewhere)
         parts[section] = content_id(plain)
     return parts
 
@@ -85,7 +97,7 @@ def store_parts(release: Release, workspace: Workspace, settings: Settings) -> R
 def materialise(release: Release, workspace: Workspace) -> Path:
     """A folder with what serving or evaluating a release needs, rebuilt from the object store.
 
-    `adapter/`, `index/` (vectors.parquet, index.json), `report/`, `prompt.yaml`, `guardrails.yaml`,
+    `adapter/`, `index/` (vectors.parquet, index.json), `report/`, `prompt.yaml`, `rewrite.yaml`, `guardrails.yaml`,
     `settings.json`, `manifest.json`.
     """
     from pipelines.artifacts import replacing, write_json
@@ -100,10 +112,12 @@ def materialise(release: Release, workspace: Workspace) -> Path:
             store.get_tree(release.objects[part], fresh / name)
         for name, part in (
             ("prompt.yaml", "prompt"),
+            ("rewrite.yaml", "rewrite_prompt"),
             ("guardrails.yaml", "guardrail_policy"),
             ("settings.json", "settings"),
         ):
-            (fresh / name).write_bytes(store.get(release.objects[part]).read_bytes())
+            if part in release.objects:  # older releases have no rewriting prompt
+                (fresh / name).write_bytes(store.get(release.objects[part]).read_bytes())
         write_json(fresh / "manifest.json", release)
     return folder
 
@@ -113,6 +127,8 @@ def serving_settings(folder: Path, settings: Settings) -> Settings:
     held: dict[str, Any] = read_json(folder / "settings.json")
     mine = settings.generation
     held["generation"] |= {"base_url": mine.base_url, "prompt": str(mine.prompt), "batch_size": mine.batch_size}
+    if (folder / "rewrite.yaml").exists():
+        held["retrieval"]["rewrite_prompt"] = str(folder / "rewrite.yaml")
     return Settings.model_validate(settings.model_dump(mode="json") | held)
 
 

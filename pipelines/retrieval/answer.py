@@ -51,12 +51,12 @@ class AnswerSystem:
         self.searcher, self.engine, self.prompt, self.guardrails = searcher, engine, prompt, guardrails
         self.settings, self.kept = settings, kept
         self.digest = content_id(
-            searcher.tag,
+            searcher.digest,
             engine.name,
             identity,
             prompt.digest,
             guardrails.digest,
-            settings.retrieval.model_dump(mode="json"),
+            settings.retrieval.model_dump(mode="json", exclude={"rewrite_prompt"}),
             settings.generation.max_new_tokens,
         )
 

@@ -4,7 +4,7 @@ Invariant: every candidate has its true cosine and its true BM25, whichever sear
 by its words alone is not treated as one without meaning, nor one found by its meaning as one without words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -14,12 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.contracts import Chunk
-from pipelines.retrieval.index import CHUNK_COLUMNS, READ, Found, OpenIndex, vectors_of
+from pipelines.retrieval.index import CHUNK_COLUMNS, READ, OpenIndex, vectors_of
+from pipelines.retrieval.index_writing import search_text
 from pipelines.retrieval.lexicon import Lexicon
 from pipelines.retrieval.terms import terms
 
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
+NO_TERMS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Candidates:
     in_order: tuple[str, ...]
     """The query's terms as they come, repeats included."""
     idf: Floats
+    """Of each of `asked`; of terms that were added to the query, times their weight."""
     at: npt.NDArray[np.int64]
     owner: npt.NDArray[np.int64]
     lengths: Floats
@@ -75,6 +78,11 @@ class Candidates:
         """The chunk itself: made for winners alone."""
         return Chunk.model_validate(self.rows.slice(row, 1).select(CHUNK_COLUMNS).to_pylist()[0])
 
+    def texts(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """Title, headings and text of some rows, as they were embedded."""
+        held = self.rows.select(["title", "heading_path", "text"]).take(pa.array(rows)).to_pylist()
+        return [search_text(each["title"], each["heading_path"], each["text"]) for each in held]
+
     @cached_property
     def heading_terms(self) -> list[frozenset[str]]:
         """The terms of each candidate's title and headings."""
@@ -87,20 +95,30 @@ def _terms_of(title: str, path: tuple[str, ...]) -> frozenset[str]:
     return frozenset(terms("\n".join((title, *path))))
 
 
-def gather(opened: OpenIndex, query: str, vector: Vectors, k: int, where: str | None) -> Candidates:
-    """The k nearest and the k best matching rows, each once."""
+def gather(
+    opened: OpenIndex, query: str, vector: Vectors, k: int, where: str | None, extra: Mapping[str, float] = NO_TERMS
+) -> Candidates:
+    """The k nearest and the k best matching rows, each once; `extra`: further terms, and what each weighs beside 1."""
     in_order = terms(query)
-    near, matched = opened.both(vector, list(dict.fromkeys(in_order)), k, where)
-    return _joined(opened.lexicon, in_order, vector, near, matched)
+    near, matched = opened.both(vector, list(dict.fromkeys([*in_order, *extra])), k, where)
+    return of_rows(distinct([near.rows, matched.rows]), in_order, vector, opened.lexicon, extra)
 
 
-def _joined(lexicon: Lexicon, in_order: Sequence[str], vector: Vectors, near: Found, matched: Found) -> Candidates:
-    both = pa.concat_tables([near.rows.select(READ), matched.rows.select(READ)])
+def distinct(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of several searches, each once."""
+    rows = pa.concat_tables([table.select(READ) for table in tables])
     first: dict[str, int] = {}
-    for row, name in enumerate(both.column("id").to_pylist()):
+    for row, name in enumerate(rows.column("id").to_pylist()):
         first.setdefault(name, row)
-    rows = both if len(first) == both.num_rows else both.take(pa.array(first.values(), pa.int64()))
-    asked = tuple(dict.fromkeys(in_order))
+    return rows if len(first) == rows.num_rows else rows.take(pa.array(first.values(), pa.int64()))
+
+
+def of_rows(
+    rows: pa.Table, in_order: Sequence[str], vector: Vectors, lexicon: Lexicon, extra: Mapping[str, float] = NO_TERMS
+) -> Candidates:
+    """Rows beside a query of these terms and this vector."""
+    own = tuple(dict.fromkeys(in_order))
+    asked = (*own, *(term for term in extra if term not in own))
     place = {term: number for number, term in enumerate(asked)}
     tokens = [each.split() for each in rows.column("terms").to_pylist()]
     return Candidates(
@@ -109,7 +127,7 @@ def _joined(lexicon: Lexicon, in_order: Sequence[str], vector: Vectors, near: Fo
         query=vector,
         asked=asked,
         in_order=tuple(in_order),
-        idf=lexicon.idf(asked),
+        idf=lexicon.idf(asked) * np.array([1.0] * len(own) + [extra[term] for term in asked[len(own) :]]),
         at=np.fromiter((place.get(token, -1) for each in tokens for token in each), dtype=np.int64),
         owner=np.repeat(np.arange(len(tokens)), [len(each) for each in tokens]),
         lengths=np.array([len(each) for each in tokens], dtype=np.float64),
