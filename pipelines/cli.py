@@ -26,16 +26,19 @@ app = typer.Typer(
 data = typer.Typer(help="Data under version control.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
 sources_app = typer.Typer(help="Where documents come from.")
+retrieval = typer.Typer(help="How well passages are found.", no_args_is_help=True)
 release = typer.Typer(help="One release.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(sources_app, name="sources")
 app.add_typer(index, name="index")
+app.add_typer(retrieval, name="retrieval")
 app.add_typer(release, name="release")
 
 STOPPED = 130
 """Exit code after Ctrl-C."""
 
 SOURCES = "Folder, file, glob, archive, https://, s3:// or git+https:// address; may be repeated."
+COMPARED = "Two of: settings file (YAML) of the keys that differ, folder of a workspace, `current`."
 Workspace = Annotated[Path | None, typer.Option(help="Folder of stage outputs and state (default: data/).")]
 Config = Annotated[Path | None, typer.Option(help="Settings laid over the profile and the defaults.")]
 Profile = Annotated[str | None, typer.Option(help="local, gpu or cluster.")]
@@ -114,7 +117,7 @@ def search(
     from pipelines import doors, telling
 
     lines = doors.search(at(workspace, config), query, queries, k)
-    emit_lines(lines) if as_json or queries else print("\n".join(telling.told_hits(line) for line in lines))
+    emit_lines(lines) if as_json or queries else telling.show_hits(lines[0], str(query))
 
 
 @app.command()
@@ -138,6 +141,33 @@ def index_build(
     from pipelines.workspaces import Choices
 
     emit(doors.build_index(Choices(workspace, config, None, tuple(sources)), refresh=refresh))
+
+
+@retrieval.callback()
+def retrieval_verbs() -> None:
+    """How well passages are found."""
+
+
+@retrieval.command("eval")
+def retrieval_eval(
+    qa: Annotated[Path, typer.Option(help="Question file (JSON Lines).")],
+    compare: Annotated[list[str] | None, typer.Option(metavar="A B", help=COMPARED)] = None,
+    second: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    sources: Annotated[list[str] | None, typer.Option(help=SOURCES)] = None,
+    k: Annotated[int | None, typer.Option("--k", min=1, max=1000, help="Hits that count.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at failures.")] = None,
+    workspace: Workspace = None,
+    config: Config = None,
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank the right passages with one or two ways to chunk, embed or rank; differences come with intervals."""
+    from pipelines import doors, telling
+    from pipelines.workspaces import Choices
+
+    choices = Choices(workspace, config, profile, tuple(sources or ()))
+    done = doors.retrieval_eval(choices, qa, [*(compare or ()), *(second or ())], k, html)
+    emit(done) if as_json else print(telling.told_retrieval(done, html))
 
 
 @sources_app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""The doors for programs: search, ask, parse, sources, index build, gate, data. Lines in, lines out.
+"""The doors for programs: search, ask, parse, sources, index build, retrieval eval, gate, data. Lines in, lines out.
 
 Rooms composed, nothing computed; each function is a verb of docs/doors.md.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import read_lines
-from pipelines.contracts import Answer, Contract, Hit, Message, Release
+from pipelines.contracts import Answer, Contract, Hit, Message, Question, Release
 from pipelines.errors import DecisionError, QuestionFileError
 from pipelines.verbs import bring_up, database, refresh_sources
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
@@ -144,6 +144,33 @@ def build_index(choices: Choices, *, refresh: bool = True) -> dict[str, Any]:
         "chunks": rows("chunk", "chunks"),
         "seconds": seconds,
     }
+
+
+def retrieval_eval(choices: Choices, qa: Path, compare: list[str], k: int | None, page: Path | None) -> dict[str, Any]:
+    """Variants of search on the same questions: the report. `page`: where to write it for people."""
+    from pipelines import variants
+    from pipelines.console import progress
+    from pipelines.evaluation import retrieval_eval, retrieval_eval_html, retrieval_failures, retrieval_report
+    from pipelines.evaluation.measure import Precision
+    from pipelines.retrieval.search import Searcher
+
+    questions = read_lines(qa, Question)
+    laid = variants.lay_out(choices, compare)
+    chosen = open_workspace(choices).settings.evaluation
+    opened = []
+    for each in laid:
+        place = each.workspace
+        finder = Searcher(each.settings, place.state, place.stage("embed"))
+        folders = (place.stage("ingest"), place.stage("chunk"))
+        opened.append(retrieval_eval.Variant(each.name, each.settings, *folders, finder))
+    with progress("questions") as report:
+        asked = retrieval_eval.ask(opened, questions, source=qa.name, k=k or chosen.retrieval_k, report=report)
+        failed = retrieval_failures.failures(opened, asked)
+    precision = Precision(chosen.confidence, chosen.bootstrap_resamples, chosen.seed)
+    done = retrieval_report.assemble(opened, asked, failed, precision)
+    if page is not None:
+        retrieval_eval_html.write_page(done, asked, failed, page)
+    return done
 
 
 def sources(choices: Choices) -> list[dict[str, Any]]:

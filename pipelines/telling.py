@@ -1,10 +1,14 @@
 """Results in words, for people at a terminal."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import read_json
 from pipelines.verbs import Summary
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
 FIGURES = {
     "answer_correct": "right behaviour",
@@ -58,8 +62,8 @@ def _interval(figure: dict[str, Any] | None) -> str:
     """A share with its interval, in per cent; nothing measured as a dash."""
     if figure is None or figure["value"] is None:
         return "-"
-    value, low, high = (100 * figure[key] for key in ("value", "low", "high"))
-    return f"{value:.1f}% ({low:.1f} to {high:.1f})"
+    bounds = f" ({100 * figure['low']:.1f} to {100 * figure['high']:.1f})" if figure["low"] is not None else ""
+    return f"{100 * figure['value']:.1f}%{bounds}"
 
 
 def told_answer(line: dict[str, Any]) -> str:
@@ -76,14 +80,153 @@ def told_answer(line: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def told_hits(line: dict[str, Any]) -> str:
-    """Hits with every part of their score; other wordings that were searched, and what was left out."""
-    lines = [f"searched too: {wording}" for wording in line["searched"][1:]] + list(line["notes"])
-    for number, hit in enumerate(line["hits"], 1):
-        parts = ", ".join(f"{name} {value:.3f}" for name, value in hit["parts"].items())
-        lines.append(f"{number:>2}. {hit['score']:.3f} ({parts})  {hit['uri']} {hit['start']}-{hit['end']}")
-        lines.append(f"      {' '.join(hit['text'].split())[:160]}")
-    return "\n".join(lines if line["hits"] else [*lines, "No hits."])
+def show_hits(line: dict[str, Any], query: str) -> None:
+    """Hits on stdout, as wide and as colourful as the terminal is."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    for note in (*(f"searched too: {wording}" for wording in line["searched"][1:]), *line["notes"]):
+        console.print(note, markup=False)
+    for each in told_hits(line, query, console.width, coloured=console.is_terminal and not console.no_color):
+        console.print(each)
+
+
+def told_hits(line: dict[str, Any], query: str, width: int, *, coloured: bool = True) -> "list[RenderableType]":
+    """Hits with every part of their score as a bar and in figures, and the query's words marked in their passages.
+
+    `coloured` False: words are marked «so», bars by letters.
+    """
+    from rich.text import Text
+
+    if not line["hits"]:
+        return [Text("No hits.")]
+    names = list(dict.fromkeys(name for hit in line["hits"] for name in hit["parts"]))
+    widest = max(sum(max(0.0, value) for value in hit["parts"].values()) for hit in line["hits"])
+    told: list[RenderableType] = [_hit_table(line["hits"], query, names, (width, widest), coloured)]
+    key = Text("  ")
+    for number, name in enumerate(names):
+        key.append(_mark(number, coloured), style=_colour(number))
+        key.append(f" {name}   ")
+    key.append(f"{line['milliseconds']:.0f} ms", style="dim")
+    return [*told, key]
+
+
+PART_COLOURS = ("blue", "cyan", "yellow", "magenta", "green", "bright_red", "bright_blue", "white")
+BAR_CELLS = 24
+"""Cells of the longest bar; half of it on a narrow terminal."""
+NARROW = 72
+SNIPPET_LINES = 3
+
+
+def _colour(number: int) -> str:
+    return PART_COLOURS[number % len(PART_COLOURS)]
+
+
+def _mark(number: int, coloured: bool) -> str:
+    """What a part's bar is made of: blocks told apart by colour, or letters."""
+    return "█" if coloured else "abcdefghijklmnopqrstuvwxyz"[number % 26]
+
+
+def _hit_table(
+    hits: list[dict[str, Any]], query: str, names: list[str], size: tuple[int, float], coloured: bool
+) -> "RenderableType":
+    """A row a hit: place, score with its bar, passage; one column less on a narrow terminal."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    width, widest = size
+    narrow = width < NARROW
+    cells = BAR_CELLS // 2 if narrow else BAR_CELLS
+    table = Table.grid(padding=(0, 2, 1, 0), pad_edge=False)
+    table.add_column(justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column(width=cells + 2)
+    table.add_column(ratio=1)
+    room = max(20, width - 6 - (0 if narrow else cells + 4)) * SNIPPET_LINES
+    for number, hit in enumerate(hits, 1):
+        score = _score(hit, names, (cells, widest), coloured)
+        where = Text(f"{hit['uri']} {hit['start']}-{hit['end']}", style="bold")
+        headings = " > ".join(hit["heading_path"])
+        passage = [
+            where,
+            *([Text(headings, "dim", no_wrap=True, overflow="ellipsis")] if headings else []),
+            _snippet(hit, query, room, coloured),
+        ]
+        place = Text(str(number), style="bold")
+        if narrow:
+            table.add_row(place, Group(where, score, *passage[1:]))
+        else:
+            table.add_row(place, score, Group(*passage))
+    return table
+
+
+def _score(hit: dict[str, Any], names: list[str], size: tuple[int, float], coloured: bool) -> "RenderableType":
+    """The score, a bar of its parts, and each part in figures; what is taken off stands in the figures alone."""
+    from rich.console import Group
+    from rich.text import Text
+
+    cells, widest = size
+    bar, figures, reached = Text(no_wrap=True), Text(), 0.0
+    bar.append(f"{hit['score']:.3f} ", style="bold")
+    for number, name in enumerate(names):
+        value = hit["parts"].get(name)
+        if value is None:
+            continue
+        begin, reached = reached, reached + max(0.0, value)
+        length = round((cells - 6) * reached / widest) - round((cells - 6) * begin / widest) if widest > 0 else 0
+        bar.append(_mark(number, coloured) * length, style=_colour(number))
+        said = f"{name} {value:.3f}".replace("-", "−")
+        if figures.plain and len(figures.plain.rpartition("\n")[2]) + 2 + len(said) > cells + 2:
+            figures.append("\n")
+        elif figures.plain:
+            figures.append("  ")
+        figures.append(said, style="" if value >= 0 else "red")
+    return Group(bar, figures)
+
+
+def _snippet(hit: dict[str, Any], query: str, room: int, coloured: bool) -> "Text":
+    from rich.text import Text
+
+    from pipelines.retrieval.marking import cut_around, marked
+
+    cut = cut_around(hit["text"], query, room)
+    told, last = Text(), 0
+    for start, end in marked(cut, query):
+        told.append(cut[last:start])
+        told.append(cut[start:end] if coloured else f"«{cut[start:end]}»", style="bold underline")
+        last = end
+    return told.append(cut[last:])
+
+
+def told_retrieval(report: dict[str, Any], page: Path | None) -> str:
+    """A comparison of searches: the verdict, figures side by side, costs, and what it cannot tell."""
+    from pipelines.evaluation.retrieval_report import is_cost, order_of, said
+
+    verdict, names = report["verdict"], [variant["name"] for variant in report["variants"]]
+    rows = {(m["system"], m["metric"]): m for m in report["measurements"] if m["slice"] == "all"}
+    differences = {c["metric"]: c for c in report["comparisons"] if c["slice"] == "all"}
+    lines = [verdict["headline"] + ".", verdict["detail"], ""]
+    heads = f"{'difference':<22}p (Holm)" if differences else ""
+    lines.append(" " * 41 + "".join(f"{name[:21]:<23}" for name in names) + heads)
+    for metric in sorted({metric for _, metric in rows}, key=order_of):
+        show = _amount if is_cost(metric) else _interval
+        line = f"  {said(metric):<39}" + "".join(f"{show(rows.get((name, metric))):<23}" for name in names)
+        if (found := differences.get(metric)) and found["difference"] is not None:
+            line += f"{show({**found, 'value': found['difference']}).replace('%', ''):<22}"
+            line += "" if found["adjusted_p"] is None else f"{found['adjusted_p']:.3f}"
+        lines.append(line.rstrip())
+    lines += ["", "What this cannot tell:", *(f"  - {each}" for each in verdict["cannot"])]
+    if page is not None:
+        lines.append(f"Page: {page}")
+    return "\n".join(lines)
+
+
+def _amount(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "-"
+    bounds = f" ({figure['low']:.1f} to {figure['high']:.1f})" if figure["low"] is not None else ""
+    return f"{figure['value']:.1f}{bounds}"
 
 
 def told_decision(decision: dict[str, Any]) -> str:

@@ -22,7 +22,10 @@ ROOMS = [
 ]
 """From the top down: a room imports rooms below it, never one above."""
 FOUNDATION = {"contracts", "artifacts", "settings", "errors", "store", "modelfiles"}
-COMPOSERS = {"cli", "verbs", "doors", "telling", "stages", "runner", "workspaces", "console", "registry", "dataversion"}
+COMPOSERS = {
+    *("cli", "verbs", "doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
+    *("registry", "dataversion"),
+}
 DOORS = {
     "prefect": ("flows/",),
     "mlflow": ("pipelines/registry.py", "pipelines/registry_model.py"),

@@ -4,7 +4,7 @@ Invariant: a missing value is counted in `missing` and never averaged; a compari
 both systems have, and says how many.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.contracts import Comparison, Item, Measurement
@@ -34,18 +34,26 @@ class Precision:
     seed: int
 
 
-def measurements(system: str, items: Sequence[Item], precision: Precision) -> list[Measurement]:
-    """Every metric over all items, and the sliced ones slice by slice."""
+def measurements(
+    system: str, items: Sequence[Item], precision: Precision, *, in_slices: Collection[str] = SLICED
+) -> list[Measurement]:
+    """Every metric over all items, and those of `in_slices` slice by slice."""
     return [
         _measurement(system, metric, part, measured, precision)
         for part, rows in sliced(items).items()
         for metric, measured in sorted(by_metric(rows).items())
-        if part == ALL or metric in SLICED
+        if part == ALL or metric in in_slices
     ]
 
 
 def comparisons(
-    system: str, items: Sequence[Item], against: str, others: Sequence[Item], precision: Precision
+    system: str,
+    items: Sequence[Item],
+    against: str,
+    others: Sequence[Item],
+    precision: Precision,
+    *,
+    in_slices: Collection[str] = SLICED,
 ) -> list[Comparison]:
     """Every metric that both systems have, paired by item."""
     theirs = sliced(others)
@@ -53,7 +61,7 @@ def comparisons(
     for part, rows in sliced(items).items():
         reference = by_metric(theirs.get(part, []))
         for metric, measured in sorted(by_metric(rows).items()):
-            if metric in reference and (part == ALL or metric in SLICED):
+            if metric in reference and (part == ALL or metric in in_slices):
                 found.append(_comparison((system, against), metric, part, (measured, reference[metric]), precision))
     return found
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+TOOLS = Path(__file__).parent / "workbench"
+"""Templates of pages that no stage writes: outside the stages' keys."""
 
 
 def write_page(template: str, place: Path, **values: Any) -> None:
@@ -26,7 +28,7 @@ def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, TOOLS]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -8,7 +8,8 @@ fitted on questions of several domains, each left out in turn (docs/retrieval.md
 Invariant: a hit's parts add up to its score.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.contracts import Hit, Message, content_id
-from pipelines.errors import EngineError, QuestionFileError
+from pipelines.errors import EngineError, QuestionFileError, SettingsError
 from pipelines.generation.engine import Engine
 from pipelines.modelfiles import model_digest
 from pipelines.retrieval import conversation, index, index_writing, variants
@@ -160,6 +161,7 @@ class Searcher:
     def _parts(self, found: Candidates) -> dict[str, Floats]:
         """What each feature adds to each candidate's score."""
         features = all_features(found)
+        check_weights(self.settings.weights, features)
         parts = {name: weight * features[name] for name, weight in self.settings.weights.items() if weight}
         older = np.array(found.column("superseded"), dtype=bool)
         if older.any():
@@ -228,6 +230,15 @@ def check_history(history: Sequence[Message], number: int) -> None:
             f"The history of query {number} has more than {LONGEST_HISTORY} messages, or one of more than "
             f"{LONGEST_QUERY:,} characters. Send the last turns alone."
         )
+
+
+def check_weights(weights: Collection[str], features: Collection[str]) -> None:
+    """Raise SettingsError for a weight of a feature that there is none of; names the nearest."""
+    for name in weights:
+        if name not in features:
+            near = difflib.get_close_matches(name, features, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"features: {', '.join(features)}."
+            raise SettingsError(f"unknown feature `{name}` in retrieval.weights: {hint}")
 
 
 def check_query(query: str, number: int) -> None:

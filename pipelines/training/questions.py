@@ -31,7 +31,7 @@ def check(questions: Sequence[Question], documents: Mapping[str, Document], *, s
     Raises QuestionFileError for repeated ids, for a span that does not hold what it says, and when
     nothing is left. `source` names the file in messages.
     """
-    _unique_ids(questions, source)
+    unique_ids(questions, source)
     kept: list[Question] = []
     left_out: dict[str, list[str]] = {}
     seen: set[tuple[str, str | None]] = set()
@@ -98,7 +98,8 @@ def _first_answer(question: Question, document: Document) -> tuple[int, int] | N
     return next((place for place in places if place is not None), None)
 
 
-def _unique_ids(questions: Sequence[Question], source: str) -> None:
+def unique_ids(questions: Sequence[Question], source: str) -> None:
+    """Raise QuestionFileError when an id occurs more than once."""
     repeated = [name for name, count in Counter(question.id for question in questions).items() if count > 1]
     if repeated:
         raise QuestionFileError(
