@@ -39,6 +39,8 @@ STOPPED = 130
 
 SOURCES = "Folder, file, glob, archive, https://, s3:// or git+https:// address; may be repeated."
 COMPARED = "Two of: settings file (YAML) of the keys that differ, folder of a workspace, `current`."
+FILTERS = "tenant=, labels=a,b, language=, since=, until=, under=, superseded=true|false; may be repeated."
+VERSION = "Tag or its beginning, or `current`."
 Workspace = Annotated[Path | None, typer.Option(help="Folder of stage outputs and state (default: data/).")]
 Config = Annotated[Path | None, typer.Option(help="Settings laid over the profile and the defaults.")]
 Profile = Annotated[str | None, typer.Option(help="local, gpu or cluster.")]
@@ -109,6 +111,7 @@ def search(
     query: Annotated[str | None, typer.Argument(help="The query.")] = None,
     queries: Queries = None,
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="Hits per query.")] = 10,
+    filters: Annotated[list[str] | None, typer.Option("--filter", help=FILTERS)] = None,
     workspace: Workspace = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -116,7 +119,7 @@ def search(
     """Find passages; hits show every part of their score."""
     from pipelines import doors, telling
 
-    lines = doors.search(at(workspace, config), query, queries, k)
+    lines = doors.search(at(workspace, config), query, queries, k, filters or ())
     emit_lines(lines) if as_json or queries else telling.show_hits(lines[0], str(query))
 
 
@@ -141,6 +144,80 @@ def index_build(
     from pipelines.workspaces import Choices
 
     emit(doors.build_index(Choices(workspace, config, None, tuple(sources)), refresh=refresh))
+
+
+@index.command("list")
+def index_list(workspace: Workspace = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List the index's versions, newest first, and what uses them."""
+    from pipelines import index_doors, telling
+
+    versions = index_doors.listed(at(workspace, config))
+    emit({"versions": versions}) if as_json else print(telling.told_versions(versions))
+
+
+@index.command("diff")
+def index_diff(
+    old: Annotated[str, typer.Argument(help=VERSION)],
+    new: Annotated[str, typer.Argument(help=VERSION)] = "current",
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two versions: chunks added, removed and changed, by document."""
+    from pipelines import index_doors, telling
+
+    found = index_doors.compared(at(workspace, config), old, new)
+    emit(found) if as_json else print(telling.told_difference(found))
+
+
+@index.command("restore")
+def index_restore(
+    tag: Annotated[str, typer.Argument(help=VERSION)],
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search in an older version again; `current` goes back to the newest. A damaged one is rebuilt first."""
+    from pipelines import index_doors, telling
+
+    done = index_doors.restored(at(workspace, config), tag)
+    emit(done) if as_json else print(telling.told_restored(done))
+
+
+@index.command("verify")
+def index_verify(
+    tag: Annotated[str | None, typer.Argument(help=VERSION)] = None,
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a version, or each, again and say what is wrong; exits 1 when something is."""
+    from pipelines import index_doors, telling
+
+    found = index_doors.verified(at(workspace, config), tag)
+    emit({"versions": found}) if as_json else print(telling.told_verified(found))
+    raise typer.Exit(1 if any(each["wrong"] for each in found) else 0)
+
+
+@index.command("compact")
+def index_compact(workspace: Workspace = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Merge small files of the index; nothing that is searched changes."""
+    from pipelines import index_doors
+
+    emit(index_doors.compacted(at(workspace, config)))
+
+
+@index.command("prune")
+def index_prune(
+    keep: Annotated[int, typer.Option(min=1, help="Newest versions that stay in any case.")],
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop older versions that no stage and no release uses."""
+    from pipelines import index_doors
+
+    emit(index_doors.pruned(at(workspace, config), keep))
 
 
 @retrieval.callback()

@@ -4,10 +4,12 @@ Rooms composed, nothing computed; each function is a verb of docs/doors.md.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
 
 from pipelines.artifacts import read_lines
 from pipelines.contracts import Answer, Contract, Hit, Message, Question, Release
@@ -26,6 +28,8 @@ class Query(Contract):
     query: str
     history: tuple[Message, ...] = ()
     """What was said before, oldest first: a follow-up is completed from it."""
+    filters: dict[str, Any] = Field(default_factory=dict)
+    """Laid over those of the command line (retrieval/filters.py)."""
 
 
 def queries_of(query: str | None, queries: Path | None) -> list[Query]:
@@ -37,17 +41,23 @@ def queries_of(query: str | None, queries: Path | None) -> list[Query]:
     raise QuestionFileError("Give one question, or --queries FILE with JSON Lines of id and query.")
 
 
-def search(choices: Choices, query: str | None, queries: Path | None, k: int) -> list[dict[str, Any]]:
-    """Hits for each query, from the workspace's own index."""
+def search(
+    choices: Choices, query: str | None, queries: Path | None, k: int, filters: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Hits for each query, from the workspace's own index; `filters`: name=value each."""
+    from pipelines.index_doors import searched_folder
+    from pipelines.retrieval.filters import given_in_words, operators_filters
     from pipelines.retrieval.search import Searcher
 
     asked = queries_of(query, queries)
+    shared = given_in_words(filters)
+    chosen = [operators_filters(shared | one.filters, f"Query {one.id}") for one in asked]
     opened = open_workspace(choices)
-    searcher = Searcher(opened.settings, opened.workspace.state, opened.workspace.stage("embed"))
+    searcher = Searcher(opened.settings, opened.workspace.state, searched_folder(opened))
     lines = []
-    for one in asked:
+    for one, narrowed in zip(asked, chosen, strict=True):
         started = time.monotonic()
-        found = searcher.results([one.query], k, histories=[one.history])[0]
+        found = searcher.results([one.query], k, narrowed, histories=[one.history])[0]
         milliseconds = round(1000 * (time.monotonic() - started), 2)
         lines.append(
             {

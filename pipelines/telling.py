@@ -229,6 +229,54 @@ def _amount(figure: dict[str, Any] | None) -> str:
     return f"{figure['value']:.1f}{bounds}"
 
 
+def told_versions(listed: list[dict[str, Any]]) -> str:
+    """Two lines a version."""
+    lines = []
+    for each in listed:
+        made = each["made"][:16].replace("T", " ")
+        used = ", ".join(each["used_by"]) or "not used"
+        lines.append(
+            f"{each['tag'][:12]}  {made}  {each['rows']:>9,} chunks  {each['size_bytes'] / 1e6:>9,.1f} MB  {used}"
+        )
+        lines.append(f"              {each['model']} {each['precision']}, table {each['table']}")
+    return "\n".join(lines) or "No version yet: `groundwork index build` makes one."
+
+
+def told_difference(found: dict[str, Any]) -> str:
+    """Chunks in all, then by document."""
+    total = found["chunks"]
+    lines = [
+        f"{found['old'][:12]} to {found['new'][:12]}: {total['added']} chunks added, {total['removed']} removed, "
+        f"{total['changed']} changed, in {len(found['documents'])} documents."
+    ]
+    if not found["same_model"]:
+        lines.append("Their embedding models differ: every vector is another.")
+    for each in found["documents"]:
+        parts = f"+{each['added']} -{each['removed']} ~{each['changed']} ={each['kept']}"
+        lines.append(f"  {parts:<24} {each['uri']}")
+    return "\n".join(lines)
+
+
+def told_restored(done: dict[str, Any]) -> str:
+    """What answers now."""
+    mended = f" It was rebuilt from its vectors ({'; '.join(done['mended'])})." if done["rebuilt"] else ""
+    if done["pinned"]:
+        back = "`groundwork index restore current` goes back; releases and stages are untouched"
+        return f"Searches are answered from {done['tag'][:12]} ({done['rows']:,} chunks): {back}.{mended}"
+    return f"Searches follow the newest version, {done['tag'][:12]}.{mended}"
+
+
+def told_verified(found: list[dict[str, Any]]) -> str:
+    """A line a version, and what is wrong below it."""
+    lines = []
+    for each in found:
+        lines.append(f"{each['tag'][:12]}  {each['rows']:>9,} chunks  {'wrong' if each['wrong'] else 'whole'}")
+        lines += [f"              {what}" for what in each["wrong"]]
+        if each["wrong"]:
+            lines.append(f"              Mend it: groundwork index restore {each['tag'][:12]}")
+    return "\n".join(lines)
+
+
 def told_decision(decision: dict[str, Any]) -> str:
     """A verdict, rule by rule."""
     lines = [f"{decision['verdict']}: {decision['why']}"]

@@ -85,8 +85,18 @@ def bring_up(name: str, opened: Opened, report: Report) -> Outcome:
         store.close()
     if outcome.ran:
         _record(name, opened)
+        warn(outcome.folder)
     commit(opened, [name])
     return outcome
+
+
+def warn(folder: Path) -> None:
+    """Say what a stage that ran warns of in its run.json."""
+    from pipelines.console import say
+
+    run: dict[str, Any] = read_json(folder / RUN_FILE)
+    if "warnings" in run:
+        say("\n".join(f"Warning: {each}" for each in run["warnings"]))
 
 
 def commit(opened: Opened, stages: list[str]) -> None:

@@ -23,7 +23,7 @@ ROOMS = [
 """From the top down: a room imports rooms below it, never one above."""
 FOUNDATION = {"contracts", "artifacts", "settings", "errors", "store", "modelfiles"}
 COMPOSERS = {
-    *("cli", "verbs", "doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
+    *("cli", "verbs", "doors", "index_doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
     *("registry", "dataversion"),
 }
 DOORS = {

@@ -140,6 +140,16 @@ def in_state(store: Store, *states: str) -> ReleaseRow | None:
         return row
 
 
+def in_states(store: Store, *states: str) -> list[ReleaseRow]:
+    """Every release in one of the states, newest first."""
+    with store.reading() as session:
+        found = select(ReleaseRow).where(ReleaseRow.state.in_(states)).order_by(ReleaseRow.number.desc())
+        rows = list(session.scalars(found))
+        for row in rows:
+            session.expunge(row)
+        return rows
+
+
 def show(store: Store, release: str) -> dict[str, Any]:
     """A release with its manifest and every decision on it."""
     with store.reading() as session:

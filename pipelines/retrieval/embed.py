@@ -42,7 +42,12 @@ def run(job: StageJob) -> None:
         ids, digests = _write_vectors(job, place, embedder, cache)
     pointer = _pointer(job, embedder, ids, digests)
     write_json(job.output / POINTER, pointer)
-    index_writing.write(index.place_of(job.state, job.settings.index), pointer, job.output / VECTORS, job.report)
+    place_of_index = index.place_of(job.state, job.settings.index)
+    index_writing.write(place_of_index, pointer, job.output / VECTORS, job.report)
+    size = index.size_bytes(place_of_index, pointer.table)
+    job.notes["index_bytes"] = size
+    if size > job.settings.index.alarm_bytes:
+        job.notes["warnings"] = [index_writing.alarm(pointer, size, job.settings.index.alarm_bytes)]
 
 
 def _write_vectors(job: StageJob, place: Path, embedder: Embedder, cache: VectorCache) -> tuple[list[str], list[str]]:
@@ -97,11 +102,15 @@ def _with_vectors(
     missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in vectors}
     vectors |= _embedded(missing, embedder, cache, report)
     rows = chunks.append_column("text_digest", pa.array([each.hex() for each in digests], pa.string()))
-    fields = (rows.column(name).to_pylist() for name in SHAPES_A_HIT)
-    row_digests = [hashlib.sha256(repr(each).encode()).hexdigest() for each in zip(*fields, strict=True)]
-    rows = rows.append_column("row_digest", pa.array(row_digests, pa.string()))
+    rows = rows.append_column("row_digest", pa.array(row_digests(rows), pa.string()))
     stacked = np.stack([vectors[digest] for digest in digests]) if digests else np.zeros((0, embedder.dim))
     return rows.append_column("vector", index.vector_column(stacked)), len(missing)
+
+
+def row_digests(rows: pa.Table) -> list[str]:
+    """Of rows with their `text_digest`: what each is known by in a version."""
+    fields = (rows.column(name).to_pylist() for name in SHAPES_A_HIT)
+    return [hashlib.sha256(repr(each).encode()).hexdigest() for each in zip(*fields, strict=True)]
 
 
 def _embedded(
@@ -134,11 +143,12 @@ def _pointer(job: StageJob, embedder: Embedder, ids: Sequence[str], digests: Seq
     named = embedder.name if embedder.name != model or model.startswith("package:") else Path(model).name
     return IndexPointer(
         table=index.table_name(embedder.digest),
-        tag=content_id(index.LAYOUT, embedder.digest, sorted(digests))[:32],
+        tag=index.tag_of(embedder.digest, digests),
         rows=len(ids),
         dim=embedder.dim,
         model=named,
         model_digest=embedder.digest,
+        precision=embedder.precision,
         space=embedder.space,
         chunks_digest=content_id(ids),
     )

@@ -56,8 +56,12 @@ class Embedder:
     @property
     def digest(self) -> str:
         """Identity of the vectors: the space, and the precision that they were made in."""
-        quantised = self.settings.precision == "int8" and not self._remote
-        return content_id(self.space, f"int8-{CALIBRATION}" if quantised else "float")
+        return content_id(self.space, f"int8-{CALIBRATION}" if self.precision == "int8" else "float")
+
+    @property
+    def precision(self) -> str:
+        """In which the vectors are made; a server keeps its own counsel."""
+        return "as served" if self._remote else self.settings.precision
 
     @cached_property
     def dim(self) -> int:

@@ -6,14 +6,15 @@ index's columns, put together from checked values alone.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from pipelines.errors import QuestionFileError
 
-_PLAIN = re.compile(r"[\w.:@/ -]{1,200}")
-"""What stands between quotes in SQL without any that could end them."""
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+LONGEST_VALUE = 500
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,43 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
     return found
 
 
+def operators_filters(given: Mapping[str, Any], where: str) -> Filters:
+    """Filters for somebody who owns the index and sees all of it, until a tenant or labels are named.
+
+    Then what is not named is denied: without labels only what carries none, without a tenant only `default`.
+    Raises QuestionFileError that begins with `where`.
+    """
+    try:
+        found = filters_of(given)
+    except QuestionFileError as exc:
+        raise QuestionFileError(f"{where}: {exc}") from exc
+    return found if {"tenant", "labels"} & given.keys() else replace(found, tenant=None, labels=None)
+
+
+def given_in_words(pairs: Sequence[str]) -> dict[str, Any]:
+    """Filters from `name=value` each, as a command line has them; labels with commas between.
+
+    Raises QuestionFileError for what is none.
+    """
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise QuestionFileError(f"--filter takes name=value, not {pair!r}; filters: {', '.join(FIELDS)}.")
+        given[name] = _value(name, value)
+    return given
+
+
+def _value(name: str, value: str) -> Any:
+    if name == "labels":
+        return [each.strip() for each in value.split(",") if each.strip()]
+    if name == "superseded":
+        if value not in ("true", "false"):
+            raise QuestionFileError(f"Filter superseded is true or false, not {value!r}.")
+        return value == "true"
+    return value
+
+
 def _words(values: Sequence[Any]) -> list[str]:
     if not all(isinstance(value, str) for value in values):
         raise QuestionFileError(f"Filter labels takes a list of words, not {values!r}.")
@@ -97,6 +135,10 @@ def _day(name: str, value: str) -> str:
 
 
 def _quoted(name: str, value: str) -> str:
-    if not _PLAIN.fullmatch(value):
-        raise QuestionFileError(f"Filter {name} cannot be {value!r}: letters, digits, spaces and . : @ / - _ alone.")
-    return f"'{value}'"
+    """A string of SQL: a quote is doubled, and nothing else means anything between quotes."""
+    if not value or len(value) > LONGEST_VALUE or _UNPRINTABLE.search(value):
+        shown = value if len(value) <= 50 else f"{value[:50]}..."
+        raise QuestionFileError(
+            f"Filter {name} cannot be {shown!r}: 1 to {LONGEST_VALUE} characters, none of them a control character."
+        )
+    return "'" + value.replace("'", "''") + "'"

@@ -4,13 +4,14 @@ One table an embedding model; one version a content, named by a tag. Invariant: 
 digests it is made of, and a reader keeps its version while the writer makes the next. The tables lie in a folder of
 the workspace or, with `index.uri`, in a bucket; access to it comes from the environment (AWS_*).
 Equal content may lie in two builds whose vectors differ in their last bits (batches round differently).
-Not covered: writing (index_writing.py), versions as people see them (index_versions.py), scoring (search.py).
+Not covered: writing (index_writing.py), versions as people see them (index_versions.py, index_checks.py), scoring
+(search.py).
 """
 
 import importlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.artifacts import arrow_schema, read_json
-from pipelines.contracts import Chunk, Contract
+from pipelines.contracts import Chunk, Contract, content_id
 from pipelines.errors import IndexMismatchError, StageError
 from pipelines.retrieval import terms as analysis
 from pipelines.retrieval.lexicon import Lexicon, read_lexicon
@@ -32,13 +33,13 @@ from pipelines.settings import Index, Settings
 
 VECTORS = "vectors.parquet"
 POINTER = "index.json"
-LAYOUT = f"3.{analysis.LAYOUT}"
+LAYOUT = f"4.{analysis.LAYOUT}"
 """Of the table: part of its name, so that a change of columns or terms builds a table beside the old one."""
 CHUNK_COLUMNS = tuple(Chunk.model_fields)
 READ = (*CHUNK_COLUMNS, "terms", "vector")
 """Columns that a search brings of a candidate."""
-LEXICONS = f"lexicons-{analysis.LAYOUT}"
-"""The table that holds each version's term counts."""
+VERSIONS = f"versions-{LAYOUT}"
+"""The table that holds of each version its pointer, when it was made, and its term counts."""
 PROBED, REFINED = 40, 2
 """Partitions that a vector search looks into, and how many times as many rows are ranked by their whole vectors."""
 
@@ -56,6 +57,8 @@ class IndexPointer(Contract):
     dim: int
     model: str
     model_digest: str
+    precision: str = ""
+    """In which the vectors were made; "" where nobody wrote it down."""
     space: str
     """Whose vectors may be compared with these: `Embedder.space`."""
     chunks_digest: str
@@ -141,8 +144,8 @@ class OpenIndex:
             rows: pa.Table = (query.where(where, prefilter=True) if where else query).limit(k).to_arrow()
         except VENDOR_ERRORS as exc:
             raise IndexMismatchError(
-                f"The index cannot be searched ({exc}). Remove the workspace's state/index and run "
-                "`groundwork stage embed`: it is rebuilt from vectors.parquet."
+                f"The index cannot be searched ({exc}). `groundwork index verify` says what is wrong with it; "
+                "`groundwork index restore current` rebuilds it from vectors.parquet."
             ) from exc
         scores = rows.column(score).to_numpy()
         return Found(rows, 1.0 - scores if score == "_distance" else scores)
@@ -203,6 +206,19 @@ def table_name(model_digest: str) -> str:
     return f"chunks-{LAYOUT}-{model_digest[:12]}"
 
 
+def tag_of(model_digest: str, row_digests: Iterable[str]) -> str:
+    """The name of a version: equal model, layout and rows, equal name."""
+    return content_id(LAYOUT, model_digest, sorted(row_digests))[:32]
+
+
+def size_bytes(place: Place, table: str) -> int:
+    """Bytes of a table: in a folder with all its versions and indices, in a bucket those of the newest version."""
+    if place.folder is not None:
+        found = Path(place.table(table)).rglob("*")
+        return sum(each.stat(follow_symlinks=False).st_size for each in found if each.is_file())
+    return int(connect(place).open_table(table).stats()["total_bytes"])
+
+
 def schema(dim: int) -> pa.Schema:
     """Of a table: a chunk, what it is found by, and the digest of all that shapes a hit."""
     extra = [("row_digest", pa.string()), ("terms", pa.string()), ("vector", pa.list_(pa.float16(), dim))]
@@ -242,10 +258,25 @@ def lancedb(part: str = "") -> Any:
 
 def lexicon_of(connection: Any, table: str, tag: str) -> Lexicon:
     """A version's term counts. Raises IndexMismatchError when they are not there."""
-    rows = connection.open_table(LEXICONS).search().where(f"name = '{table}/{tag}'").limit(1).to_arrow()
+    held = connection.open_table(VERSIONS).search().where(f"name = '{table}/{tag}'").select(["counts"])
+    rows = held.limit(1).to_arrow()
     if not rows.num_rows:
-        raise IndexMismatchError(f"The index {table} at {tag[:12]} lacks its term counts; run groundwork stage embed.")
+        raise IndexMismatchError(
+            f"The index {table} at {tag[:12]} lacks its term counts; run `groundwork index restore {tag[:12]}`."
+        )
     return read_lexicon(io.BytesIO(rows.column("counts")[0].as_py()))
+
+
+def names_of(connection: Any) -> list[str]:
+    """The tables that are there."""
+    names: list[str] = []
+    token = None
+    while True:
+        page = connection.list_tables(page_token=token) if token else connection.list_tables()
+        names += list(page.tables)
+        token = page.page_token
+        if not token:
+            return names
 
 
 def writing(place: Place) -> AbstractContextManager[Any]:

@@ -9,7 +9,7 @@ Not covered: what is embedded (embed.py), reading (index.py).
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,22 @@ from pipelines.artifacts import read_json
 from pipelines.errors import IndexMismatchError
 from pipelines.retrieval.index import (
     CHUNK_COLUMNS,
-    LEXICONS,
     POINTER,
     VECTORS,
     VENDOR_ERRORS,
+    VERSIONS,
     IndexPointer,
+    OpenIndex,
     Place,
     connect,
     explained,
     lancedb,
     lexicon_of,
+    names_of,
+    open_index,
     place_of,
     schema,
+    tag_of,
     tagged,
     writing,
 )
@@ -58,7 +62,9 @@ KEEP = timedelta(days=3650)
 DELETED_AT_ONCE = 2_000
 ADDED_AT_ONCE = 8_192
 ATTEMPTS = 6
-CONFLICTS = ("commit conflict", "concurrent", "conflict", "retryable")
+CONFLICTS = ("commit conflict", "concurrent", "conflict", "retryable", "already exists")
+DAMAGE = ("not found", "no such file", "corrupt", "invalid", "decode", "manifest", "eof", "whole buffer")
+"""What an error says of a table whose files are gone or cut off; anything else (rights, a network) may pass."""
 
 Report = Callable[[int, int, str], None]
 Ints = npt.NDArray[np.int64]
@@ -83,26 +89,32 @@ class Changes:
         return bool(len(self.gone) or len(self.changed) or len(self.added))
 
 
-def write(place: Place, pointer: IndexPointer, vectors: Path, report: Report = silent) -> None:
+def write(place: Place, pointer: IndexPointer, vectors: Path, report: Report = silent, *, anew: bool = False) -> None:
     """Make the table hold exactly the rows of a vectors.parquet (by `id` and `row_digest`), then tag that version.
 
-    Does nothing when the tag is there. Raises StageError when the index cannot be written.
+    Does nothing when the tag is there and opens. `anew`: every row is written again, whatever is there.
+    Raises StageError when the index cannot be written.
     """
-    with writing(place):
-        try:
-            for attempt in Retrying(
-                retry=retry_if_exception(_conflicts),
-                stop=stop_after_attempt(ATTEMPTS),
-                wait=wait_random_exponential(0.2, max=5),
-                reraise=True,
-            ):
-                with attempt:
-                    _write(place, pointer, vectors, report)
-        except VENDOR_ERRORS as exc:
-            raise explained(place, exc) from exc
+    try:
+        with writing(place):
+            trying_again(lambda: _write(place, pointer, vectors, report, anew=anew))
+    except VENDOR_ERRORS as exc:
+        raise explained(place, exc) from exc
 
 
-def restore(state: Path, folder: Path, settings: Settings) -> None:
+def trying_again(act: Callable[[], None]) -> None:
+    """Do something that another writer may be faster at: a few times, with growing pauses."""
+    for attempt in Retrying(
+        retry=retry_if_exception(_conflicts),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(0.2, max=5),
+        reraise=True,
+    ):
+        with attempt:
+            act()
+
+
+def restore(state: Path, folder: Path, settings: Settings, *, anew: bool = False) -> None:
     """Rebuild a version from a stage folder's vectors.parquet, without the model."""
     try:
         pointer = IndexPointer.model_validate(read_json(folder / POINTER))
@@ -111,50 +123,103 @@ def restore(state: Path, folder: Path, settings: Settings) -> None:
         raise IndexMismatchError(
             f"{folder} does not hold a whole index ({exc}); remove it and run `groundwork stage embed`, or `dvc pull`."
         ) from exc
-    write(place_of(state, settings.index), pointer, folder / VECTORS)
+    write(place_of(state, settings.index), pointer, folder / VECTORS, anew=anew)
 
 
-def _write(place: Place, pointer: IndexPointer, vectors: Path, report: Report) -> None:
+def opened(state: Path, folder: Path, settings: Settings, pointer: IndexPointer) -> OpenIndex:
+    """The version of a stage folder, open; one that is not in the store, or not whole there, is rebuilt first."""
+    place = place_of(state, settings.index)
+    try:
+        return open_index(place, pointer)
+    except IndexMismatchError:
+        if not (folder / VECTORS).exists():
+            raise
+    restore(state, folder, settings)
+    return open_index(place, pointer)
+
+
+def alarm(pointer: IndexPointer, size: int, most: int) -> str:
+    """What to say of a table that has grown too large."""
+    return (
+        f"The index table {pointer.table} takes {size:,} bytes (index.alarm_bytes: {most:,}). `groundwork index list` "
+        "shows its versions; `groundwork index prune --keep 3` drops what no release needs."
+    )
+
+
+def _write(place: Place, pointer: IndexPointer, vectors: Path, report: Report, *, anew: bool) -> None:
     if tagged(place, pointer):
-        return
+        if not anew and _opens(place, pointer):
+            return
+        _untag(connect(place), pointer)
     connection = connect(place)
     table, lexicon = _opened(connection, place, pointer)
+    if anew:
+        table.delete("true")
+        lexicon = empty_lexicon()
     changes = _changes(table, vectors)
     old = _with_terms_of(table, [*changes.gone, *changes.changed])
     _delete(table, [*changes.gone, *changes.changed])
     counted = _add(table, vectors, changes.added, lexicon.changed(removed=old), report)
     report(len(changes.added), len(changes.added), "index")
-    _index(table, grew=changes.any)
-    if table.count_rows() != pointer.rows:
+    index_rows(table, grew=changes.any)
+    version = table.version
+    if place.folder is None:  # no lock in a bucket: another writer's rows may have come between, so all is read back
+        table = connection.open_table(pointer.table)
+        table.checkout(version)
+        counted = _count(table)
+    if table.count_rows() != pointer.rows or (place.folder is None and not _exact(table, pointer)):
         raise RuntimeError("concurrent writers: the table holds other rows than were written")
     _remember(connection, pointer, counted)
-    table.tags.create(pointer.tag, table.version)
+    connection.open_table(pointer.table).tags.create(pointer.tag, version)
+
+
+def _opens(place: Place, pointer: IndexPointer) -> bool:
+    """Whether a tagged version is there with its rows and its counts."""
+    try:
+        return open_index(place, pointer).rows == pointer.rows
+    except (IndexMismatchError, *VENDOR_ERRORS):
+        return False
+
+
+def _untag(connection: Any, pointer: IndexPointer) -> None:
+    """Take a tag off, if the table can still be opened; its rows stay."""
+    try:
+        connection.open_table(pointer.table).tags.delete(pointer.tag)
+    except VENDOR_ERRORS as exc:
+        if not _damage(exc):
+            raise
+
+
+def _exact(table: Any, pointer: IndexPointer) -> bool:
+    """Whether a version holds the rows that its name is made of."""
+    digests = table.search().select(["row_digest"]).limit(max(1, table.count_rows())).to_arrow()["row_digest"]
+    return tag_of(pointer.model_digest, digests.to_pylist()) == pointer.tag
 
 
 def _opened(connection: Any, place: Place, pointer: IndexPointer) -> tuple[Any, Lexicon]:
-    """The table with the term counts of what it holds; one that cannot be opened any more is made anew."""
-    if pointer.table not in _names(connection):
+    """The table with the term counts of what it holds.
+
+    A damaged one is set aside in a folder (every version is rebuilt from its vectors); in a bucket it is left to
+    people, and so is one that may only be out of reach.
+    """
+    if pointer.table not in names_of(connection):
         return connection.create_table(pointer.table, schema=schema(pointer.dim)), empty_lexicon()
     try:
         table = connection.open_table(pointer.table)
         return table, _lexicon(connection, table, pointer)
-    except VENDOR_ERRORS:
-        if place.folder is not None:
-            shutil.rmtree(place.table(pointer.table), ignore_errors=True)  # every version is rebuilt from its vectors
-        else:
-            connection.drop_table(pointer.table)
-        return connection.create_table(pointer.table, schema=schema(pointer.dim)), empty_lexicon()
+    except VENDOR_ERRORS as exc:
+        if place.folder is None or not _damage(exc):
+            raise
+    held = Path(place.table(pointer.table))
+    aside = place.folder / "damaged" / pointer.table
+    shutil.rmtree(aside, ignore_errors=True)  # of the last time
+    aside.parent.mkdir(exist_ok=True)
+    held.replace(aside)
+    return connection.create_table(pointer.table, schema=schema(pointer.dim)), empty_lexicon()
 
 
-def _names(connection: Any) -> list[str]:
-    names: list[str] = []
-    token = None
-    while True:
-        page = connection.list_tables(page_token=token) if token else connection.list_tables()
-        names += list(page.tables)
-        token = page.page_token
-        if not token:
-            return names
+def _damage(exc: BaseException) -> bool:
+    return any(sign in str(exc).lower() for sign in DAMAGE)
 
 
 def _lexicon(connection: Any, table: Any, pointer: IndexPointer) -> Lexicon:
@@ -167,8 +232,15 @@ def _lexicon(connection: Any, table: Any, pointer: IndexPointer) -> Lexicon:
             return lexicon_of(connection, pointer.table, tags[table.version])
         except IndexMismatchError:
             pass
-    held = table.search().select(["terms"]).limit(table.count_rows()).to_arrow()
-    return empty_lexicon().changed(added=(each.split() for each in held.column("terms").to_pylist()))
+    return _count(table)
+
+
+def _count(table: Any) -> Lexicon:
+    """The terms of every row."""
+    counted = empty_lexicon()
+    for part in table.search().select(["terms"]).limit(max(1, table.count_rows())).to_batches(ADDED_AT_ONCE):
+        counted = counted.changed(added=(each.split() for each in part.column("terms").to_pylist()))
+    return counted
 
 
 # --- rows ------------------------------------------------------------------------------------
@@ -265,11 +337,12 @@ def search_text(title: str, heading_path: Sequence[str], text: str) -> str:
 # --- indices and counts ----------------------------------------------------------------------
 
 
-def _index(table: Any, *, grew: bool) -> None:
-    """Build what is missing (a killed build may have left none), and take new rows into what is there."""
+def index_rows(table: Any, *, grew: bool) -> None:
+    """Build what is missing, and take new rows into what is there; a killed build may have left either."""
     kinds = lancedb("index")
-    there = {column for index in table.list_indices() for column in index.columns}
-    if grew and there:
+    held = list(table.list_indices())
+    there = {column for index in held for column in index.columns}
+    if there and (grew or any(index.num_unindexed_rows for index in held)):
         table.optimize(cleanup_older_than=KEEP)
     count = table.count_rows()
     if "terms" not in there and count:
@@ -295,13 +368,22 @@ _AS_IT_IS = {
 
 
 def _remember(connection: Any, pointer: IndexPointer, lexicon: Lexicon) -> None:
-    row = pa.table({"name": [f"{pointer.table}/{pointer.tag}"], "counts": pa.array([lexicon.to_bytes()], pa.binary())})
-    if LEXICONS not in _names(connection):
-        connection.create_table(LEXICONS, row)
+    """Write a version's pointer and counts down; of two rows of a version the last written counts."""
+    name = f"{pointer.table}/{pointer.tag}"
+    row = pa.table(
+        {
+            "name": [name],
+            "pointer": [pointer.model_dump_json()],
+            "made": [datetime.now(UTC).isoformat(timespec="seconds")],
+            "counts": pa.array([lexicon.to_bytes()], pa.binary()),
+        }
+    )
+    if VERSIONS not in names_of(connection):
+        connection.create_table(VERSIONS, row)
         return
-    counts = connection.open_table(LEXICONS)
-    counts.delete(f"name = '{pointer.table}/{pointer.tag}'")
-    counts.add(row)
+    versions = connection.open_table(VERSIONS)
+    versions.delete(f"name = '{name}'")
+    versions.add(row)
 
 
 def _conflicts(error: BaseException) -> bool:

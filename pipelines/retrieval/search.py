@@ -63,9 +63,7 @@ class Searcher:
         self.settings = settings.retrieval
         self.embedder = Embedder(settings.embedding, threads=settings.runtime.threads)
         self.pointer = index.load_pointer(folder, self.embedder.space)
-        if not index.present(state, folder, settings):
-            index_writing.restore(state, folder, settings)
-        self._index = index.open_index(index.place_of(state, settings.index), self.pointer)
+        self._index = index_writing.opened(state, folder, settings, self.pointer)
         self._all, self._state, self._engine = settings, state, engine
 
     @property
