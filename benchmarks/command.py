@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import markdown
+from benchmarks import report_tables
 from benchmarks.machine import machine, say
 
 Part = Callable[[Path | None, Path, bool], dict[str, Any]]
@@ -39,7 +39,7 @@ def bench(name: str, about: str | None, parts: Mapping[str, Part]) -> None:
         "seconds": {part: each["seconds"] for part, each in done.items()},
         "machine": where,
     }
-    print(markdown.tables(told) if chosen.markdown else json.dumps(told))
+    print(report_tables.tables(told) if chosen.markdown else json.dumps(told))
 
 
 def _options(about: str | None, parts: Mapping[str, Part]) -> argparse.Namespace:

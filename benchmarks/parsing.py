@@ -81,7 +81,10 @@ def measure(
         "figures": figures,
         "by_format": by_format(files, pages, seconds, first, recall),
         "ratios": {
-            name: ratios(pages, seconds, first, figures, name)
+            name: {
+                **ratios(pages, seconds, first, figures, name),
+                "of_files_both_parsed": recall_of_both(files, first, known, name) if name in recall else None,
+            }
             for name in sides
             if any(r.text is not None for r in first[name])
         },
@@ -245,6 +248,25 @@ def recalls(files: Sequence[Path], reads: Sequence[Read], known: Mapping[Path, s
             "files_with_reference": len(each),
         }
         for group, each in shares.items()
+    }
+
+
+def recall_of_both(
+    files: Sequence[Path], reads: Mapping[str, Sequence[Read]], known: Mapping[Path, str], peer: str
+) -> dict[str, Any] | None:
+    """Difference of recalls on the files that both sides parsed; None where no such file has a reference.
+
+    What a peer cannot read here, for want of models or parts that are not installed, does not count against it.
+    """
+    ours, theirs = reads["groundwork"], reads[peer]
+    both = [i for i in range(len(files)) if ours[i].text is not None and theirs[i].text is not None]
+    found = [recalls([files[i] for i in both], [side[i] for i in both], known) for side in (ours, theirs)]
+    if not all(found):
+        return None
+    first, second = (each["all"] for each in found)
+    return {
+        "files_with_reference": first["files_with_reference"],
+        "recall_difference": round(first["recall"] - second["recall"], 4),
     }
 
 

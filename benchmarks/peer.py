@@ -16,6 +16,8 @@ from benchmarks import peers
 from benchmarks.machine import ROOT, say
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "true", "TQDM_DISABLE": "1"}
+INTERPRETER = ("-P",)
+"""A script's own folder stays out of its search path: no module of the benches hides a package that a peer imports."""
 
 
 class Peer:
@@ -24,7 +26,7 @@ class Peer:
     def __init__(self, script: str, arguments: Sequence[str], *, program: Path | None = None) -> None:
         self._script = script
         self._process = subprocess.Popen(
-            [str(program or peers.python()), str(ROOT / "benchmarks" / script), *arguments],
+            [str(program or peers.python()), *INTERPRETER, str(ROOT / "benchmarks" / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import changed, corpora, ingest_speed, markdown, ranking, retrieval_scale
+from benchmarks import changed, corpora, ingest_speed, peer, peers, ranking, report_tables, retrieval_scale
 from benchmarks.corpora import Asked, Gold
-from benchmarks.parsing import Read, ratios, recalls, words
+from benchmarks.parsing import Read, files_of, ratios, recall_of_both, recalls, words
 from benchmarks.ranking import Span
 from benchmarks.retrieval_quality import bm25, of_documents
 
@@ -29,6 +32,39 @@ def test_recall_counts_a_word_as_often_as_it_is_expected_and_an_unread_file_as_n
     known = {files[0]: "pond pond pond lake", files[1]: "x"}
     # of 4 words two are held, of 1 word none: the mean of .5 and 0, and 2 of 5
     assert recalls(files, reads, known)["all"] == {"recall": 0.25, "recall_of_words": 0.4, "files_with_reference": 2}
+
+
+def test_no_file_here_hides_a_package_that_a_peer_imports() -> None:
+    # a script's own folder comes first in its search path: benchmarks/markdown.py made unstructured fail on every .md
+    known = (line for line in peers.PINS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    packages = {line.partition("==")[0].replace("-", "_").lower() for line in known}
+    assert packages & {path.stem for path in peers.HERE.glob("*.py")} == set()
+
+
+def test_a_peer_does_not_see_the_modules_beside_its_script() -> None:
+    assert "-P" in peer.INTERPRETER
+    code = "import sys; print([place for place in sys.path if place.endswith('benchmarks')])"
+    told = subprocess.run(
+        [sys.executable, *peer.INTERPRETER, "-c", code], capture_output=True, text=True, check=True, cwd=peers.HERE
+    )
+    assert told.stdout.strip() == "[]"
+
+
+def test_recall_beside_a_peer_is_given_for_the_files_that_both_parsed_too() -> None:
+    files = [Path("a.md"), Path("b.pdf")]
+    reads = {"groundwork": [Read("pond", 1), Read("tarn", 1)], "peer": [Read("pond lake", 1), Read(None, 1)]}
+    known = {files[0]: "pond lake", files[1]: "tarn"}
+    # b.pdf counts for neither: half of a.md against all of it
+    assert recall_of_both(files, reads, known, "peer") == {"files_with_reference": 1, "recall_difference": -0.5}
+    assert recall_of_both(files[1:], {name: each[1:] for name, each in reads.items()}, known, "peer") is None
+
+
+def test_the_files_to_parse_are_those_that_groundwork_reads_outside_archives(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "b.md", "text")
+    write(tmp_path / ".hidden", "text")
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as packed:
+        packed.writestr("d.txt", "text")
+    assert files_of(tmp_path) == [tmp_path / "a" / "b.md"]
 
 
 def test_speeds_are_compared_on_the_files_that_both_sides_parsed() -> None:
@@ -183,6 +219,6 @@ def test_tables_hold_the_figures_that_the_json_holds() -> None:
         "peer": {"scale": "LanceDB 1"},
         "machine": {"cores": 2, "processor": "P", "memory_gib": 8.0},
     }
-    shown = markdown.tables(told)
+    shown = report_tables.tables(told)
     assert "| groundwork | 9.5 | 21.0 | 0.97 | 12.0 |" in shown and "| lancedb | 9.5 | 44.0 |" in shown
     assert "LanceDB 1" in shown and "2 cores, P" in shown

@@ -66,6 +66,7 @@ def _parsing(figures: Mapping[str, Any], ratios: Mapping[str, Any]) -> str:
         for name, side in sides.items():
             if name != "reference":
                 ratio = ratios[folder].get(name, {})
+                both = ratio.get("of_files_both_parsed") or {}
                 rows.append(
                     [
                         folder,
@@ -74,9 +75,21 @@ def _parsing(figures: Mapping[str, Any], ratios: Mapping[str, Any]) -> str:
                         side["pages_per_s"],
                         ratio.get("speed_ratio"),
                         side.get("recall"),
+                        both.get("recall_difference"),
                     ]
                 )
-    return table(("files", "", "parsed", "pages/s", "Groundwork is times as fast", "word recall"), rows)
+    return table(
+        (
+            "files",
+            "",
+            "parsed",
+            "pages/s",
+            "Groundwork is times as fast",
+            "word recall",
+            "Groundwork's above it, files of both",
+        ),
+        rows,
+    )
 
 
 def _quality(figures: Mapping[str, Any], _: Mapping[str, Any]) -> str:
