@@ -266,6 +266,7 @@ def prepare_prefect(opened: Opened) -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # of a busy machine: 20 is too few
     url = opened.settings.runtime.prefect_api_url or served(opened.workspace)
     if url:
         os.environ.setdefault("PREFECT_API_URL", url)

@@ -63,7 +63,7 @@ def _known(i: int, n: int) -> Question:
 class WordFinder:
     """Stands for a Searcher: ranks chunks by shared words; texts become bags of words."""
 
-    tag = "words"
+    tag = digest = "words"
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         return [self._one(query, k) for query in queries]
