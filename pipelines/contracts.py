@@ -7,7 +7,7 @@ Not covered: how records lie on disk (artifacts.py) and in SQL (store.py).
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -191,7 +191,7 @@ class Example(Contract):
 
 
 class Citation(Contract):
-    """Where an answer stands: `Document.text[start:end]` of the document `uri`."""
+    """Where a sentence of an answer stands: `Document.text[start:end]` of the document `uri`."""
 
     uri: str
     start: int
@@ -200,6 +200,29 @@ class Citation(Contract):
     heading_path: tuple[str, ...] = ()
     page: int | None = None
     text: str = ""
+    chunk_id: str = ""
+    """The chunk that holds the span; "" in answers stored before it was noted."""
+    answer_start: int = 0
+    answer_end: int | None = None
+    """`Answer.text[answer_start:answer_end]` is what the span supports; None: to the answer's end."""
+    support: float | None = None
+    """Share of that part's content words that the span (with its title and headings) holds; None: stored before."""
+
+
+def strongest(citations: Sequence[Citation]) -> Citation | None:
+    """The citation that supports its sentence best, the first of equals; None where there is none."""
+    return max(citations, key=lambda each: each.support or 0.0, default=None)
+
+
+class Unsupported(Contract):
+    """A sentence of what the model said that no passage supports: `Answer.raw[start:end]`."""
+
+    text: str
+    start: int
+    end: int
+    support: float
+    """Share of its content words that the passages hold; 0 for one with a number that none of them holds."""
+    action: Literal["kept", "flagged", "dropped"]
 
 
 class Answer(Contract):
@@ -209,12 +232,17 @@ class Answer(Contract):
     text: str
     answered: bool
     citations: tuple[Citation, ...] = ()
+    """In the order of the answer's sentences; of a sentence the best first."""
+    unsupported: tuple[Unsupported, ...] = ()
+    """Sentences without a citation, those that were dropped included."""
     chunk_ids: tuple[str, ...] = ()
-    """The passages that the model was shown, in prompt order."""
+    """The chunks that the model was shown, in prompt order."""
     raw: str = ""
     """The model's own words before output guardrails."""
     guardrail: str | None = None
     """The guardrail that changed the answer, if one did."""
+    answerable: float | None = None
+    """Probability that the documents answer the question, by retrieval alone; None: nothing was estimated."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0

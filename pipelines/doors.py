@@ -64,6 +64,7 @@ def search(
                 "id": one.id,
                 "searched": found.searched,
                 "hits": [_hit_line(hit) for hit in found.hits],
+                "answerable": found.answerable,
                 "notes": found.notes,
                 "milliseconds": milliseconds,
             }
@@ -123,6 +124,8 @@ def _answer_line(name: str, answer: Answer, release: str, notice: str | None) ->
         "answer": answer.text,
         "answered": answer.answered,
         "citations": [citation.model_dump(mode="json") for citation in answer.citations],
+        "unsupported": [sentence.model_dump(mode="json") for sentence in answer.unsupported],
+        "answerable": answer.answerable,
         "tokens": {"prompt": answer.prompt_tokens, "completion": answer.completion_tokens},
         "seconds": round(answer.seconds, 3),
         "guardrail": answer.guardrail,

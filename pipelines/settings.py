@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pipelines.errors import SettingsError
 
@@ -142,6 +142,10 @@ class Reranking(Model):
     """skip: hits come without it when it fails, and the result says so."""
 
 
+AnswerableWeight = Literal["bias", "cosine", "cosine_of_words", "coverage", "unknown", "pairs"]
+"""Of the signs that the documents answer (retrieval/answerable.py), and the one that stands alone."""
+
+
 class Retrieval(Model):
     """How passages are found; part of the system that answers."""
 
@@ -166,6 +170,21 @@ class Retrieval(Model):
     per_document: int = Field(ge=0)
     """Hits of one document at most; 0: no limit."""
     reranker: Reranking
+    context_tokens: int = Field(gt=0)
+    """Tokens of the passages together, counted with the embedding model's tokenizer."""
+    answerable_at_least: float = Field(ge=0, le=1)
+    """A question is refused when retrieval gives it a smaller probability of being answered; 0: none is."""
+    answerable_model: str
+    """The embedding model that `answerable_weights` were fitted for; with another one nothing is estimated."""
+    answerable_weights: dict[AnswerableWeight, float]
+    """Of the logistic model of retrieval/answerable.py."""
+
+    @field_validator("answerable_weights")
+    @classmethod
+    def _with_bias(cls, weights: dict[str, float]) -> dict[str, float]:
+        if "bias" not in weights:
+            raise ValueError("lacks `bias`; take the weights that `python -m benchmarks.answerable` prints")
+        return weights
 
 
 class Dataset(Model):

@@ -79,6 +79,7 @@ _JUDGING = (
     "pipelines.evaluation.suites",
     "pipelines.evaluation.templates",
     "pipelines.guardrails.grounding",
+    "pipelines.retrieval.packing",
 )
 """Items, figures and the pages that show them."""
 _ANSWERING = (
@@ -92,7 +93,9 @@ _ANSWERING = (
     "pipelines.guardrails.policy",
     "pipelines.guardrails.signs",
     "pipelines.retrieval.answer",
+    "pipelines.retrieval.answerable",
     "pipelines.retrieval.candidates",
+    "pipelines.retrieval.citing",
     "pipelines.retrieval.conversation",
     "pipelines.retrieval.diversity",
     "pipelines.retrieval.embedder",
@@ -106,6 +109,7 @@ _ANSWERING = (
     "pipelines.retrieval.rerankers",
     "pipelines.retrieval.rewriting",
     "pipelines.retrieval.search",
+    "pipelines.retrieval.sentences",
     "pipelines.retrieval.terms",
     "pipelines.retrieval.variants",
 )

@@ -67,17 +67,30 @@ def _interval(figure: dict[str, Any] | None) -> str:
 
 
 def told_answer(line: dict[str, Any]) -> str:
-    """An answer with its citations."""
-    lines = [line["answer"]]
-    for citation in line["citations"]:
+    """An answer, its citations by the numbers set into it, and what nothing supports."""
+    lines = [_numbered(line)]
+    for number, citation in enumerate(line["citations"], 1):
         place = " > ".join(citation["heading_path"]) or (f"page {citation['page']}" if citation["page"] else "")
         span = f"{citation['start']}-{citation['end']}"
-        lines.append(
-            f"  [{citation['uri']}{f', {place}' if place else ''}, characters {span}] {citation['text'].strip()}"
-        )
+        where = ", ".join(part for part in (citation["uri"], place, f"characters {span}") if part)
+        lines.append(f"  [{number}] {where}: {citation['text'].strip()}")
+    said = {"flagged": "not in the documents", "dropped": "left out, not in the documents"}
+    lines += [f"  ({said[s['action']]}: {s['text']})" for s in line["unsupported"] if s["action"] in said]
     if line.get("notice"):
         lines.append(f"  ({line['notice']})")
     return "\n".join(lines)
+
+
+def _numbered(line: dict[str, Any]) -> str:
+    """The answer with [1] after the part that the first citation carries, and so on."""
+    text: str = line["answer"]
+    ends: dict[int, str] = {}
+    for number, citation in enumerate(line["citations"], 1):
+        end = len(text) if citation["answer_end"] is None else citation["answer_end"]
+        ends[end] = f"{ends.get(end, '')} [{number}]"
+    for end in sorted(ends, reverse=True):
+        text = text[:end] + ends[end] + text[end:]
+    return text
 
 
 def show_hits(line: dict[str, Any], query: str) -> None:
@@ -87,6 +100,8 @@ def show_hits(line: dict[str, Any], query: str) -> None:
     console = Console(highlight=False, soft_wrap=False)
     for note in (*(f"searched too: {wording}" for wording in line["searched"][1:]), *line["notes"]):
         console.print(note, markup=False)
+    if line["answerable"] is not None and line["hits"]:
+        console.print(f"The documents answer this with a probability of {line['answerable']:.2f}, by retrieval alone.")
     for each in told_hits(line, query, console.width, coloured=console.is_terminal and not console.no_color):
         console.print(each)
 

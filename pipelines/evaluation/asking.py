@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipelines.contracts import Answer, Chunk, Citation, Contract, GoldenPrompt, Hit, Item, Question
 from pipelines.evaluation import expectations, metrics, ranking
 from pipelines.evaluation.suites import Suite
+from pipelines.retrieval.packing import Retrieved
 
 Report = Callable[[int, int], None]
 ALONE = 6
@@ -33,11 +34,14 @@ class Answerer(Protocol):
 
     digest: str
 
+    def retrieve(self, questions: Sequence[str]) -> list[Retrieved]:
+        """What the model is shown for each question."""
+
     def answer(
         self,
         questions: Sequence[str],
         *,
-        passages: Sequence[Sequence[Chunk]] | None = None,
+        retrieved: Sequence[Retrieved] | None = None,
         extra_passages: Sequence[Chunk | None] | None = None,
         report: Report | None = None,
     ) -> list[Answer]:
@@ -86,7 +90,9 @@ class Put:
     answers: list[Answer]
     """Of questions, then of prompts."""
     texts: list[list[str]]
-    """The passages of each, as the model was shown them."""
+    """The passages of each, as the model was shown them (or would have been: a guardrail may have refused before)."""
+    shown: list[tuple[Chunk, ...]]
+    """The chunks that they are made of."""
     hits: list[list[Hit]]
     """Of the questions."""
 
@@ -98,12 +104,11 @@ def put(
     alone_s = _alone(suite, system)
     started = time.monotonic()
     hits = finder.search([q.question for q in suite.questions], max(k, shown))
-    prompt_hits = finder.search([p.prompt for p in suite.prompts], shown) if suite.prompts else []
     search_s = time.monotonic() - started
     questions = [*(q.question for q in suite.questions), *(p.prompt for p in suite.prompts)]
-    passages = [[hit.chunk for hit in found[:shown]] for found in (*hits, *prompt_hits)]
-    answers = system.answer(questions, passages=passages, report=report)
-    texts = [_shown(answer, chunks) for answer, chunks in zip(answers, passages, strict=True)]
+    retrieved = system.retrieve(questions)
+    answers = system.answer(questions, retrieved=retrieved, report=report)
+    texts = [[passage.text for passage in each.passages] for each in retrieved]
     n = len(suite.questions)
     similarities = _similarities(suite.questions, answers[:n], encode)
     items: list[Item] = []
@@ -114,16 +119,16 @@ def put(
         ) | ranking.of_question(question, hits[i], shown=shown, k=k, suite=suite)
         group = suite.group(question.document, question.id)
         items += metrics.items_of(question.id, group, metrics.slice_of(question), values)
-        asked.append(_asked_question(role, question, answers[i], values, passages[i]))
-    for prompt, answer, chunks in zip(suite.prompts, answers[n:], passages[n:], strict=True):
+        asked.append(_asked_question(role, question, answers[i], values, retrieved[i]))
+    for prompt, answer, found in zip(suite.prompts, answers[n:], retrieved[n:], strict=True):
         passed = {"golden_prompt_pass": float(expectations.holds(prompt, answer))}
         items += metrics.items_of(prompt.id, suite.group(prompt.document, prompt.id), prompt.slice, passed)
-        asked.append(_asked_prompt(role, prompt, answer, chunks))
+        asked.append(_asked_prompt(role, prompt, answer, found))
     items += [
         Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
         for i, seconds in enumerate(alone_s)
     ]
-    return Put(items, asked, alone_s, search_s, answers, texts, hits)
+    return Put(items, asked, alone_s, search_s, answers, texts, [each.chunks for each in retrieved], hits)
 
 
 def _alone(suite: Suite, system: Answerer) -> list[float]:
@@ -134,11 +139,6 @@ def _alone(suite: Suite, system: Answerer) -> list[float]:
         answer = system.answer([question.question])[0]
         timed.append(max(time.monotonic() - started, answer.seconds))  # a kept answer brings its own time
     return timed[1:]
-
-
-def _shown(answer: Answer, chunks: Sequence[Chunk]) -> list[str]:
-    """Texts of the passages that the model was shown (a guardrail may have dropped some)."""
-    return [chunk.text for chunk in chunks if chunk.id in answer.chunk_ids]
 
 
 def _similarities(questions: Sequence[Question], answers: Sequence[Answer], encode: Encode) -> list[float | None]:
@@ -155,7 +155,7 @@ def _similarities(questions: Sequence[Question], answers: Sequence[Answer], enco
 
 
 def _asked_question(
-    role: str, question: Question, answer: Answer, values: dict[str, float | None], chunks: Sequence[Chunk]
+    role: str, question: Question, answer: Answer, values: dict[str, float | None], found: Retrieved
 ) -> Asked:
     return Asked(
         system=role,
@@ -168,12 +168,12 @@ def _asked_question(
         correct=bool(values["answer_correct"]),
         wrong=_wrong(question, answer, values),
         f1=values.get("token_f1"),
-        passages=tuple(chunk.uri for chunk in chunks),
+        passages=tuple(passage.uri for passage in found.passages),
         **_of_answer(answer),
     )
 
 
-def _asked_prompt(role: str, prompt: GoldenPrompt, answer: Answer, chunks: Sequence[Chunk]) -> Asked:
+def _asked_prompt(role: str, prompt: GoldenPrompt, answer: Answer, found: Retrieved) -> Asked:
     unmet = expectations.unmet(prompt, answer)
     return Asked(
         system=role,
@@ -186,7 +186,7 @@ def _asked_prompt(role: str, prompt: GoldenPrompt, answer: Answer, chunks: Seque
         correct=not unmet,
         wrong=tuple(f"not met: {each}" for each in unmet),
         f1=None,
-        passages=tuple(chunk.uri for chunk in chunks),
+        passages=tuple(passage.uri for passage in found.passages),
         **_of_answer(answer),
     )
 

@@ -187,7 +187,7 @@ def _sample(suite: Suite, came: Put, i: int) -> Any:
     from pipelines.evaluation.ragas_metrics import Sample
 
     question = suite.questions[i]
-    shown = [hit.chunk.uri for hit in came.hits[i] if hit.chunk.text in came.texts[i]]
+    shown = [chunk.uri for chunk in came.shown[i]]
     return Sample(
         question=question.question,
         answer=came.answers[i].text,

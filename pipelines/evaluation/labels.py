@@ -20,6 +20,7 @@ HEADLINE = {
     "groundedness_answered": Label("Groundedness of answers", "the same, refusals left out"),
     "citation_correct": Label("Right citation", "of answers given: the cited document is the right one"),
     "citation_span": Label("Cited sentence", "of answers given: the cited sentence holds the answer"),
+    "sentences_cited": Label("Sentences cited", "of answers given: share of what was said that a citation carries"),
     "wrong_answer_rate": Label("Wrong answers", "answered what the documents do not hold", "lower"),
     "wrong_refusal_rate": Label("Wrong refusals", "refused what the documents do answer", "lower"),
     "golden_prompt_pass": Label("Golden prompts", "prompts of which everything expected holds"),

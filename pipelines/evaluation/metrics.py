@@ -7,8 +7,10 @@ Metric (higher is better unless it says "rate"):
     exact_match, token_f1, contains, semantic_similarity      answerable questions; 0 when refused
     wrong_refusal_rate   answerable questions: 1 when refused
     wrong_answer_rate    unanswerable questions: 1 when answered
-    citation_correct     answers to answerable questions: the cited document is the gold one (or its twin)
-    citation_span        the same: a cited span overlaps the gold span
+    citation_correct     answers to answerable questions: the document cited first of all (by the citation that
+                         supports its sentence best) is the gold one (or its twin)
+    citation_span        the same: the span cited first of all overlaps the gold span
+    sentences_cited      answers given: share of what was said (characters of its sentences) that a citation carries
     groundedness         all questions: share of the answer that its passages hold; a refusal claims
                          nothing and counts 1, so that every system is measured on the same items
     groundedness_answered   the same without refusals: what a reader meets
@@ -25,7 +27,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pipelines.contracts import Answer, Item, Question
+from pipelines.contracts import Answer, Item, Question, strongest
 from pipelines.evaluation.suites import Suite
 from pipelines.guardrails.grounding import NUMBERS, support
 
@@ -88,6 +90,7 @@ def of_question(
     }
     if answer.answered:
         values["groundedness_answered"] = grounded
+        values["sentences_cited"] = sentences_cited(answer)
     if not question.answers:
         return values | {"wrong_answer_rate": float(answer.answered)}
     return values | _of_answerable(question, answer, similarity) | _citations(question, answer, suite)
@@ -107,16 +110,23 @@ def _of_answerable(question: Question, answer: Answer, similarity: float | None)
 def _citations(question: Question, answer: Answer, suite: Suite) -> dict[str, float | None]:
     if not answer.answered or question.document is None:
         return {}
-    accepted = suite.accepted(question.document)
+    best = strongest(answer.citations)
     found: dict[str, float | None] = {
-        "citation_correct": float(any(citation.uri in accepted for citation in answer.citations))
+        "citation_correct": float(best is not None and best.uri in suite.accepted(question.document))
     }
     if question.start is not None and question.end is not None:
         start, end = question.start, question.end
-        found["citation_span"] = float(
-            any(c.uri == question.document and c.start < end and start < c.end for c in answer.citations)
-        )
+        hit = best is not None and best.uri == question.document and best.start < end and start < best.end
+        found["citation_span"] = float(hit)
     return found
+
+
+def sentences_cited(answer: Answer) -> float:
+    """Share of an answer, by characters of its sentences, that a citation carries; dropped sentences count too."""
+    ends = {(c.answer_start, len(answer.text) if c.answer_end is None else c.answer_end) for c in answer.citations}
+    cited = sum(end - start for start, end in ends)
+    left = sum(each.end - each.start for each in answer.unsupported)
+    return cited / (cited + left) if cited else 0.0
 
 
 def slice_of(question: Question) -> str:

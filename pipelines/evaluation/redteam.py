@@ -104,9 +104,13 @@ def opener(job: StageJob) -> Opener:
         searcher = Searcher(settings, job.state, candidate.index)
         engine = OpenedLater(settings.generation, adapter=candidate.adapter, state=job.state, threads=threads)
         kept = KeptAnswers(job.state)
+        asking = settings.retrieval.model_copy(update={"answerable_at_least": 0.0})  # refusing off-topic is a guardrail
         guarded, unguarded = (
-            AnswerSystem(searcher, engine, secretive, rails, settings, identity=candidate.identity, kept=kept)
-            for rails in (load_guardrails(candidate.guardrails), OFF)
+            AnswerSystem(searcher, engine, secretive, rails, chosen, identity=candidate.identity, kept=kept)
+            for rails, chosen in (
+                (load_guardrails(candidate.guardrails), settings),
+                (OFF, settings.model_copy(update={"retrieval": asking})),
+            )
         )
 
         def close() -> None:

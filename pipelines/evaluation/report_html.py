@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.artifacts import read_rows
-from pipelines.contracts import Citation, Quarantined
+from pipelines.contracts import Citation, Quarantined, strongest
 from pipelines.evaluation.asking import Asked
 from pipelines.evaluation.labels import HEADLINE, RAGAS
 from pipelines.evaluation.pages import write_page as write_template
@@ -122,7 +122,7 @@ def _example(answers: dict[str, Asked], reference: str) -> Example:
     candidate = answers["candidate"]
     before = answers[reference].correct if reference in answers else candidate.correct
     status: Status = ("right" if before else "fixed") if candidate.correct else ("regression" if before else "wrong")
-    return Example(candidate, answers, status, next(iter(candidate.citations), None))
+    return Example(candidate, answers, status, strongest(candidate.citations))
 
 
 def _measured(report: Mapping[str, Any], labels: Mapping[str, Any]) -> list[str]:

@@ -30,14 +30,35 @@ def support(answer: str, passages: Sequence[str]) -> float:
     0 when a number or code of the answer is in no passage, and for an answer without words; 1 when every
     content word is there (an answer of stop words alone counts by its stop words).
     """
-    held = {_folded(word) for passage in passages for word in _words(passage)}
-    words = _words(answer)
-    content = [word for word in words if word.lower() not in STOP] or words
-    if not content:
+    held = words_of(passages)
+    content = claimed(answer)
+    if any(is_figure(word) and word not in held for word in content):
         return 0.0
-    if any(any(c.isdigit() for c in folded) and folded not in held for folded in map(_folded, content)):
-        return 0.0
-    return sum(_folded(word) in held for word in content) / len(content)
+    return sum(word in held for word in content) / len(content) if content else 0.0
+
+
+def claimed(text: str) -> list[str]:
+    """The content words of a text in its order, repeats included, as `words_of` holds them.
+
+    A text of stop words alone claims those; one without words nothing.
+    """
+    words = _words(text)
+    return [_folded(word) for word in [word for word in words if word.lower() not in STOP] or words]
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a text has no content words: "Yes.", "It is." """
+    return all(word.lower() in STOP for word in _words(text))
+
+
+def words_of(passages: Sequence[str]) -> frozenset[str]:
+    """Every word that passages hold, folded: case and endings put aside, numbers in figures."""
+    return frozenset(_folded(word) for passage in passages for word in _words(passage))
+
+
+def is_figure(word: str) -> bool:
+    """Whether a word is a number or code, which must be held exactly."""
+    return any(c.isdigit() for c in word)
 
 
 def _words(text: str) -> list[str]:

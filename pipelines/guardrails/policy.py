@@ -1,6 +1,7 @@
 """The guardrail policy: which checks are on, and how strict they are."""
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -8,6 +9,8 @@ from pydantic import Field, ValidationError
 from pipelines.contracts import Contract, content_id
 from pipelines.errors import PolicyError
 from pipelines.settings import resolve
+
+Unsupported = Literal["keep", "flag", "drop"]
 
 
 class GuardrailPolicy(Contract):
@@ -17,6 +20,8 @@ class GuardrailPolicy(Contract):
     injection: bool
     min_support: float = Field(ge=0, le=1)
     max_question_chars: int = Field(gt=0)
+    unsupported_sentences: Unsupported = "keep"
+    """What becomes of a sentence below `min_support`; policies of version 1, which releases may hold, kept it."""
 
     @property
     def digest(self) -> str:

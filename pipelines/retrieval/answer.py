@@ -1,35 +1,43 @@
-"""Questions -> cited answers: guard, search, prompt, generate, guard again, cite.
+"""Questions -> cited answers: guard, search, pack, judge, prompt, generate, guard again, cite.
 
-The order is visible in `AnswerSystem.answer`; gateway, evaluation and `groundwork ask` go through it.
-Invariant: an answer that stands carries a citation whose span lies in a passage that the model was shown;
-everything else is the prompt's refusal.
+The order is visible in `AnswerSystem.retrieve` and `answer`; gateway, evaluation and `groundwork ask` go through them.
+Invariant: with guardrails on, an answer that stands carries a citation whose span lies in a chunk that the model was
+shown; everything else is the prompt's refusal.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipelines.contracts import Answer, Chunk, Citation, Message, content_id
+from pipelines.contracts import Answer, Chunk, Hit, Message, content_id
 from pipelines.generation.engine import Completion, Engine
 from pipelines.generation.prompts import PromptTemplate
 from pipelines.guardrails.grounding import support
 from pipelines.guardrails.injection import screen
 from pipelines.guardrails.policy import GuardrailPolicy
+from pipelines.retrieval.citing import cite
 from pipelines.retrieval.kept import KeptAnswers, key_of
+from pipelines.retrieval.packing import Passage, Retrieved, pack
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
 
-SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\S)[^.!?\n]*)*[.!?]*\s*")
+UNANSWERABLE = "the documents do not answer this"
+UNSUPPORTED = "not supported by the passages"
+DROPPED = "unsupported sentences dropped"
+"""Guardrails, as an answer names them."""
+RULES = 2
+"""Raise it when a model's words come to give another answer (citing, packing): kept answers are then made anew."""
+LOOKED_AT = 4
+"""Hits that packing chooses from, as a multiple of the passages that are shown."""
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question on its way: what it is shown, or the guardrail that stopped it."""
+    """A question on its way."""
 
     question: str
-    passages: tuple[Chunk, ...]
-    stopped_by: str | None
+    found: Retrieved
     key: str
 
 
@@ -50,36 +58,55 @@ class AnswerSystem:
         """`identity`: the digest of base and adapter, which the engine does not know."""
         self.searcher, self.engine, self.prompt, self.guardrails = searcher, engine, prompt, guardrails
         self.settings, self.kept = settings, kept
+        encoding = settings.embedding.model_dump(mode="json", exclude={"batch_tokens", "base_url"})
         self.digest = content_id(
+            RULES,
             searcher.digest,
             engine.name,
             identity,
             prompt.digest,
             guardrails.digest,
             settings.retrieval.model_dump(mode="json", exclude={"rewrite_prompt"}),
+            encoding,
             settings.generation.max_new_tokens,
         )
+
+    def retrieve(self, questions: Sequence[str]) -> list[Retrieved]:
+        """What the documents hold for each question, as the model is shown it."""
+        stops = [self._stop(question) for question in questions]
+        chosen = self.settings.retrieval
+        free = [question for question, stop in zip(questions, stops, strict=True) if stop is None]
+        ranked = iter(self.searcher.results(free, LOOKED_AT * chosen.passages) if free else [])
+        found = []
+        for stop in stops:
+            if stop is not None:
+                found.append(Retrieved((), stopped_by=stop))
+                continue
+            each = next(ranked)
+            known = each.answerable is not None and each.answerable < chosen.answerable_at_least
+            found.append(Retrieved(self._packed(each.hits), each.answerable, UNANSWERABLE if known else None))
+        return found
 
     def answer(
         self,
         questions: Sequence[str],
         *,
-        passages: Sequence[Sequence[Chunk]] | None = None,
+        retrieved: Sequence[Retrieved] | None = None,
         extra_passages: Sequence[Chunk | None] | None = None,
         report: Report | None = None,
     ) -> list[Answer]:
         """Answer each question, in order; batches are kept as they come.
 
-        `passages` replaces search; `extra_passages` puts one passage before what search found.
+        `retrieved`: what `retrieve` gave for the same questions. `extra_passages` puts one passage before what search
+        found, as if the documents held it: the question is then asked whatever retrieval thought of it.
         """
-        asked = self._asked(questions, passages, extra_passages)
+        asked = self._asked(questions, retrieved or self.retrieve(questions), extra_passages)
         answers = self.kept.get(one.key for one in asked) if self.kept else {}
         open_ones = [one for one in asked if one.key not in answers]
         done = len(asked) - len(open_ones)
-        for one in [one for one in open_ones if one.stopped_by]:
-            answers[one.key] = self._refused(one, one.stopped_by or "")
-        waiting = [one for one in open_ones if not one.stopped_by]
-        waiting.sort(key=lambda one: [chunk.id for chunk in one.passages])  # shared passages side by side
+        answers |= {one.key: self._refused(one, one.found.stopped_by) for one in open_ones if one.found.stopped_by}
+        waiting = [one for one in open_ones if not one.found.stopped_by]
+        waiting.sort(key=lambda one: [chunk.id for chunk in one.found.chunks])  # shared passages side by side
         size = self.settings.generation.batch_size
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
@@ -91,28 +118,27 @@ class AnswerSystem:
                 report(done + start + len(batch), len(asked))
         return [answers[one.key] for one in asked]
 
+    def _packed(self, hits: Sequence[Hit]) -> tuple[Passage, ...]:
+        """Passages of the hits, those left out that give orders to the model."""
+        chosen = self.settings.retrieval
+        harmless = [hit.chunk for hit in hits if not self._orders(hit.chunk.text)]
+        return pack(harmless, passages=chosen.passages, tokens=chosen.context_tokens)
+
     def _asked(
-        self,
-        questions: Sequence[str],
-        passages: Sequence[Sequence[Chunk]] | None,
-        extra: Sequence[Chunk | None] | None,
+        self, questions: Sequence[str], found: Sequence[Retrieved], extra: Sequence[Chunk | None] | None
     ) -> list[_Asked]:
-        stops = [self._stop(question) for question in questions]
-        shown: list[tuple[Chunk, ...]] = [()] * len(questions)
-        if passages is not None:
-            shown = [tuple(p) for p in passages]
-        else:
-            free = [i for i, stop in enumerate(stops) if stop is None]
-            found = self.searcher.search([questions[i] for i in free], self.settings.retrieval.passages)
-            for i, hits in zip(free, found, strict=True):
-                shown[i] = tuple(hit.chunk for hit in hits)
         if extra is not None:
-            shown = [(e, *p[: len(p) - 1]) if e is not None else p for e, p in zip(extra, shown, strict=True)]
-        shown = [tuple(p for p in each if not self._orders(p.text)) for each in shown]
+            found = [each if e is None else self._beside(each, e) for each, e in zip(found, extra, strict=True)]
         return [
-            _Asked(question, each, stop, key_of(self.digest, question, [p.text for p in each]))
-            for question, each, stop in zip(questions, shown, stops, strict=True)
+            _Asked(question, each, key_of(self.digest, question, [passage.text for passage in each.passages]))
+            for question, each in zip(questions, found, strict=True)
         ]
+
+    def _beside(self, found: Retrieved, extra: Chunk) -> Retrieved:
+        """An extra passage before what was found, in the place of the last one."""
+        stop = None if found.stopped_by == UNANSWERABLE else found.stopped_by
+        first = () if self._orders(extra.text) else (Passage((extra,)),)
+        return replace(found, passages=(*first, *found.passages[:-1]), stopped_by=stop)
 
     def _stop(self, question: str) -> str | None:
         """The input guardrail that refuses a question, or None."""
@@ -128,37 +154,44 @@ class AnswerSystem:
         return self.guardrails.injection and screen(text, "passage") is not None
 
     def _generate(self, batch: Sequence[_Asked]) -> list[Answer]:
-        conversations: list[tuple[Message, ...]] = [self.prompt.messages(one.passages, one.question) for one in batch]
+        conversations: list[tuple[Message, ...]] = [
+            self.prompt.messages(one.found.passages, one.question) for one in batch
+        ]
         completions = self.engine.generate(conversations, max_new_tokens=self.settings.generation.max_new_tokens)
         return [self._settle(one, completion) for one, completion in zip(batch, completions, strict=True)]
 
     def _settle(self, one: _Asked, completion: Completion) -> Answer:
         """Output guardrails, refusal and citations."""
-        said = completion.text
+        said, chunks = completion.text, one.found.chunks
         if refuses(said, self.prompt.refusal):
             return self._refused(one, None, completion)
-        if support(said, [chunk.text for chunk in one.passages]) < self.guardrails.min_support:
-            return self._refused(one, "not supported by the passages", completion)
-        return Answer(
-            question=one.question,
-            text=said,
-            answered=True,
-            citations=cite(said, one.question, one.passages),
-            chunk_ids=tuple(chunk.id for chunk in one.passages),
-            raw=said,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            seconds=completion.seconds,
+        if support(said, [chunk.text for chunk in chunks]) < self.guardrails.min_support:
+            return self._refused(one, UNSUPPORTED, completion)
+        cited = cite(said, one.question, chunks, self.guardrails)
+        if not cited.text:
+            return self._refused(one, UNSUPPORTED, completion).model_copy(update={"unsupported": cited.unsupported})
+        return self._answer(one, completion).model_copy(
+            update={
+                "text": cited.text,
+                "answered": True,
+                "citations": cited.citations,
+                "unsupported": cited.unsupported,
+                "guardrail": DROPPED if cited.text != said else None,
+            }
         )
 
     def _refused(self, one: _Asked, guardrail: str | None, completion: Completion | None = None) -> Answer:
+        return self._answer(one, completion).model_copy(update={"guardrail": guardrail})
+
+    def _answer(self, one: _Asked, completion: Completion | None) -> Answer:
+        """The refusal, with what the model was shown and what it cost."""
         return Answer(
             question=one.question,
             text=self.prompt.refusal,
             answered=False,
-            chunk_ids=tuple(chunk.id for chunk in one.passages),
+            chunk_ids=tuple(chunk.id for chunk in one.found.chunks) if completion else (),
             raw=completion.text if completion else "",
-            guardrail=guardrail,
+            answerable=one.found.answerable,
             prompt_tokens=completion.prompt_tokens if completion else 0,
             completion_tokens=completion.completion_tokens if completion else 0,
             seconds=completion.seconds if completion else 0.0,
@@ -169,36 +202,6 @@ def refuses(text: str, refusal: str) -> bool:
     """Whether an answer is the refusal, however it is punctuated; an empty answer is one too."""
     plain = _plain(text)
     return not plain or plain.startswith(_plain(refusal))
-
-
-def cite(answer: str, question: str, passages: Sequence[Chunk]) -> tuple[Citation, ...]:
-    """The sentence that supports the answer best, of the best passage; spans are in Document.text."""
-    best: tuple[float, int, int, int] | None = None
-    for number, chunk in enumerate(passages):
-        for match in SENTENCE.finditer(chunk.text):
-            score = _supports(answer, question, match.group())
-            if match.group().strip() and (best is None or score > best[0]):
-                best = (score, number, match.start(), match.start() + len(match.group().rstrip()))
-    if best is None:
-        return ()
-    _, number, start, end = best
-    chunk = passages[number]
-    citation = Citation(
-        uri=chunk.uri,
-        start=chunk.start + start,
-        end=chunk.start + end,
-        title=chunk.title,
-        heading_path=chunk.heading_path,
-        page=chunk.page,
-        text=chunk.text[start:end],
-    )
-    return (citation,)
-
-
-def _supports(answer: str, question: str, sentence: str) -> float:
-    """How well a sentence carries an answer: verbatim first, then its words, then the question's."""
-    verbatim = float(_plain(answer) in _plain(sentence))
-    return 2 * verbatim + support(answer, [sentence]) + 0.5 * support(question, [sentence])
 
 
 def _plain(text: str) -> str:

@@ -20,7 +20,7 @@ from pipelines.contracts import Hit, Message, content_id
 from pipelines.errors import EngineError, QuestionFileError, SettingsError
 from pipelines.generation.engine import Engine
 from pipelines.modelfiles import model_digest
-from pipelines.retrieval import conversation, index, index_writing, variants
+from pipelines.retrieval import answerable, conversation, index, index_writing, variants
 from pipelines.retrieval.candidates import Candidates, Floats, Vectors, distinct, gather, of_rows
 from pipelines.retrieval.diversity import Pick, pick
 from pipelines.retrieval.embedder import Embedder
@@ -46,6 +46,8 @@ class Result:
 
     searched: tuple[str, ...]
     hits: list[Hit]
+    answerable: float | None
+    """The probability that the documents answer; None: not estimated."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 
@@ -61,6 +63,7 @@ class Searcher:
         missing from the store is rebuilt from the folder.
         """
         self.settings = settings.retrieval
+        self._judges = settings.embedding.model == settings.retrieval.answerable_model
         self.embedder = Embedder(settings.embedding, threads=settings.runtime.threads)
         self.pointer = index.load_pointer(folder, self.embedder.space)
         self._index = index_writing.opened(state, folder, settings, self.pointer)
@@ -133,7 +136,8 @@ class Searcher:
         parts, notes = self._reranked(searched[0].text, found, parts)
         picks = self._picked(found, parts, k)
         hits = [_hit(found, each, parts) for each in picks]
-        return Result(tuple(each.shown for each in searched), hits, notes)
+        likely = answerable.probability(found, self.settings.answerable_weights) if self._judges else None
+        return Result(tuple(each.shown for each in searched), hits, likely, notes)
 
     def _scored(
         self, wordings: list[Wording], k: int, where: str | None

@@ -13,6 +13,7 @@ from pipelines.generation.prompts import load_prompt
 from pipelines.guardrails.policy import OFF, GuardrailPolicy
 from pipelines.retrieval.answer import AnswerSystem
 from pipelines.retrieval.kept import KeptAnswers
+from pipelines.retrieval.search import Result
 from pipelines.settings import Settings, load
 
 TOPICS = ("leave", "travel", "laptop", "parking", "training", "visitor", "badge", "meal", "bicycle", "printer")
@@ -67,6 +68,9 @@ class WordFinder:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         return [self._one(query, k) for query in queries]
+
+    def results(self, queries: Sequence[str], k: int) -> list[Result]:
+        return [Result((query,), self._one(query, k), None) for query in queries]
 
     def _one(self, query: str, k: int) -> list[Hit]:
         words = set(query.lower().strip("?").split())

@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 
 from pipelines.artifacts import StageJob
+from pipelines.contracts import Answer
 from pipelines.generation.prompts import load_prompt
 from pipelines.guardrails.policy import OFF, GuardrailPolicy
-from pipelines.retrieval.answer import AnswerSystem, cite, refuses
+from pipelines.retrieval.answer import DROPPED, UNANSWERABLE, AnswerSystem, refuses
 from pipelines.retrieval.kept import KeptAnswers
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
 from tests.fakes import FixedEngine
 from tests.retrieval.conftest import TEXTS, chunk
 
-ON = GuardrailPolicy(version=1, injection=True, min_support=0.6, max_question_chars=4000)
+ON = GuardrailPolicy(version=2, injection=True, min_support=0.6, max_question_chars=4000, unsupported_sentences="flag")
+DROP = ON.model_copy(update={"unsupported_sentences": "drop"})
 
 
 def system(
@@ -33,18 +35,48 @@ def test_an_answer_cites_the_sentence_that_holds_it(small: StageJob, settings: S
     assert TEXTS[citation.uri][citation.start : citation.end] == TEXTS["leave-porto.md"]
 
 
-def test_a_span_counts_from_the_start_of_the_document() -> None:
-    passage = chunk("a.md", "First things. Leave is 27 days.").model_copy(update={"start": 100, "end": 131})
-    citation = cite("27 days", "how long is leave", [passage])[0]
-    assert (citation.start, citation.end, citation.text) == (114, 131, "Leave is 27 days.")
-
-
 def test_what_the_passages_do_not_hold_becomes_the_refusal(small: StageJob, settings: Settings) -> None:
     answer = system(small, settings, "99 sabbaticals").answer(["holiday allowance in Porto?"])[0]
     assert (answer.answered, answer.guardrail) == (False, "not supported by the passages")
     assert answer.raw == "99 sabbaticals"
     without = system(small, settings, "99 sabbaticals", guardrails=OFF).answer(["holiday allowance in Porto?"])[0]
     assert without.text == "99 sabbaticals"
+
+
+def test_a_sentence_that_nothing_supports_is_dropped_and_noted(small: StageJob, settings: Settings) -> None:
+    said = "In Porto it is 24 working days, and five may be carried over. Ask Ana."
+    question = ["holiday allowance in Porto?"]
+    dropped = system(small, settings, said, guardrails=DROP).answer(question)[0]
+    assert (dropped.text, dropped.guardrail) == (said.removesuffix(" Ask Ana."), DROPPED)
+    assert [(each.text, each.action) for each in dropped.unsupported] == [("Ask Ana.", "dropped")]
+    flagged = system(small, settings, said).answer(question)[0]
+    assert (flagged.text, flagged.guardrail, flagged.unsupported[0].action) == (said, None, "flagged")
+
+
+def test_what_the_documents_do_not_treat_is_refused_without_the_model(small: StageJob, settings: Settings) -> None:
+    asked = system(small, settings, "24 working days")
+    answer = asked.answer(["Who won the 1998 world cup?"])[0]
+    assert (answer.answered, answer.guardrail, answer.prompt_tokens) == (False, UNANSWERABLE, 0)
+    assert answer.answerable is not None and answer.answerable < settings.retrieval.answerable_at_least
+    off = settings.retrieval.model_copy(update={"answerable_at_least": 0.0})
+    never = system(small, settings.model_copy(update={"retrieval": off}), "24 working days")
+    assert never.answer(["Who won the 1998 world cup?"])[0].prompt_tokens == 10
+    assert never.digest != asked.digest
+
+
+def test_an_extra_passage_is_asked_about_whatever_retrieval_thinks(small: StageJob, settings: Settings) -> None:
+    extra = chunk("cup.md", "France won the 1998 world cup.")
+    answer = system(small, settings, "France").answer(["Who won the 1998 world cup?"], extra_passages=[extra])[0]
+    assert answer.answered and answer.citations[0].uri == "cup.md"
+
+
+def test_an_answer_stored_before_sentences_were_cited_still_loads() -> None:
+    stored = {
+        "question": "q", "text": "27 days", "answered": True, "raw": "27 days", "guardrail": None, "chunk_ids": ["c"],
+        "citations": [{"uri": "a.md", "start": 3, "end": 9, "title": "", "page": None, "text": "x"}],
+    }  # fmt: skip
+    citation = Answer.model_validate(stored).citations[0]
+    assert (citation.answer_start, citation.answer_end, citation.support) == (0, None, None)
 
 
 def test_an_order_is_refused_before_the_model_sees_it(small: StageJob, settings: Settings) -> None:
