@@ -1,7 +1,7 @@
 # make run    set up, then run the whole lifecycle on the sample knowledge base
 # make test   set up, then run every test
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable dvc.yaml
+.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking dvc.yaml
 PYTHON ?= python3
 GROUNDWORK := .venv/bin/groundwork
 READY := .venv/.ready
@@ -41,6 +41,9 @@ bench-weights: $(READY)  ## fit the weights of retrieval over several domains; D
 
 bench-answerable: $(READY)  ## fit what tells questions that the documents do not answer; DATA=FOLDER for prose
 	@.venv/bin/python -m benchmarks.answerable $(if $(DATA),--data "$(DATA)")
+
+bench-chunking: $(READY)  ## chunking strategies and sizes, by what is found with them (DATA=folder)
+	@.venv/bin/python -m benchmarks.chunking $(if $(DATA),--data $(DATA))
 
 lock: $(READY)  ## resolve pyproject.toml into requirements/lock.txt again
 	@bash requirements/relock.sh

@@ -153,6 +153,8 @@ class Retrieval(Model):
     """Passages that the model is shown."""
     candidates: int = Field(ge=1)
     """Chunks that each of vector and text search brings."""
+    parent_tokens: int = Field(ge=0)
+    """Of the section around a passage, the passage included, that the model is shown; 0: the passage alone."""
     weights: dict[str, float]
     """What each feature of a passage (retrieval/features.py) adds to its score; those not named add nothing."""
     superseded_penalty: float = Field(ge=0, le=1)

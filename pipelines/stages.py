@@ -106,6 +106,7 @@ _ANSWERING = (
     "pipelines.retrieval.index_writing",
     "pipelines.retrieval.kept",
     "pipelines.retrieval.lexicon",
+    "pipelines.retrieval.parents",
     "pipelines.retrieval.rerankers",
     "pipelines.retrieval.rewriting",
     "pipelines.retrieval.search",

@@ -121,7 +121,8 @@ class AnswerSystem:
     def _packed(self, hits: Sequence[Hit]) -> tuple[Passage, ...]:
         """Passages of the hits, those left out that give orders to the model."""
         chosen = self.settings.retrieval
-        harmless = [hit.chunk for hit in hits if not self._orders(hit.chunk.text)]
+        shown = self.searcher.shown(hits) if chosen.parent_tokens else [hit.chunk for hit in hits]
+        harmless = [chunk for chunk in shown if not self._orders(chunk.text)]
         return pack(harmless, passages=chosen.passages, tokens=chosen.context_tokens)
 
     def _asked(

@@ -134,6 +134,19 @@ class OpenIndex:
         """Columns of every row of this version."""
         return self._table.search().select(list(names)).limit(max(1, self._table.count_rows())).to_arrow()
 
+    def chunks_within(self, places: Sequence[tuple[str, int, int]]) -> list[Chunk]:
+        """Chunks that touch a span of a document: (document id, start, end) each; in no order."""
+        if not places:
+            return []
+        touching = "(document_id = '{}' AND start < {} AND `end` > {})"
+        within = " OR ".join(touching.format(name.replace("'", "''"), end, start) for name, start, end in places)
+        try:
+            query = self._table.search().where(within).select(list(CHUNK_COLUMNS))
+            rows = query.limit(max(1, self._table.count_rows())).to_arrow()
+        except VENDOR_ERRORS as exc:
+            raise self._unreadable(exc) from exc
+        return [Chunk.model_validate(row) for row in rows.select(CHUNK_COLUMNS).to_pylist()]
+
     @cached_property
     def _schema(self) -> pa.Schema:
         held = self._table.schema
@@ -143,12 +156,16 @@ class OpenIndex:
         try:
             rows: pa.Table = (query.where(where, prefilter=True) if where else query).limit(k).to_arrow()
         except VENDOR_ERRORS as exc:
-            raise IndexMismatchError(
-                f"The index cannot be searched ({exc}). `groundwork index verify` says what is wrong with it; "
-                "`groundwork index restore current` rebuilds it from vectors.parquet."
-            ) from exc
+            raise self._unreadable(exc) from exc
         scores = rows.column(score).to_numpy()
         return Found(rows, 1.0 - scores if score == "_distance" else scores)
+
+    @staticmethod
+    def _unreadable(exc: Exception) -> IndexMismatchError:
+        return IndexMismatchError(
+            f"The index cannot be searched ({exc}). `groundwork index verify` says what is wrong with it; "
+            "`groundwork index restore current` rebuilds it from vectors.parquet."
+        )
 
 
 def open_index(place: Place, pointer: IndexPointer) -> OpenIndex:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.contracts import Hit, Message, content_id
+from pipelines.contracts import Chunk, Hit, Message, content_id
 from pipelines.errors import EngineError, QuestionFileError, SettingsError
 from pipelines.generation.engine import Engine
 from pipelines.modelfiles import model_digest
@@ -26,6 +26,7 @@ from pipelines.retrieval.diversity import Pick, pick
 from pipelines.retrieval.embedder import Embedder
 from pipelines.retrieval.features import all_features
 from pipelines.retrieval.filters import EVERYTHING, Filters
+from pipelines.retrieval.parents import parents_of
 from pipelines.retrieval.rerankers import Reranker, open_reranker
 from pipelines.retrieval.rewriting import ModelRewriter, load_rewrite_prompt
 from pipelines.retrieval.terms import terms
@@ -121,6 +122,14 @@ class Searcher:
     def candidates(self, query: str, vector: Vectors, k: int, where: str | None = None) -> Candidates:
         """What both searches bring."""
         return self._gather(Wording(query, vector, {}), k, where)
+
+    def shown(self, hits: Sequence[Hit]) -> list[Chunk]:
+        """What a model is shown of hits, best first: the chunks, or with `retrieval.parent_tokens` their parents."""
+        chunks = [hit.chunk for hit in hits]
+        if not self.settings.parent_tokens:
+            return chunks
+        parents = parents_of(self._index, chunks, self.settings.parent_tokens)
+        return [passage for parent in parents for passage in parent.passages]
 
     # --- the steps -------------------------------------------------------------------------------
 

@@ -354,3 +354,9 @@ def test_any_text_is_read_as_code_without_losing_a_word(text: str, name: str) ->
     covered = "".join(t for _, t in kinds(found))
     letters = [c for c in text if c in "abcé"]
     assert [c for c in covered if c in "abcé"] == letters
+
+
+def test_a_long_paragraph_above_equals_signs_is_no_heading() -> None:
+    text = "Front matter of a journal. " * 12 + "\n==== Body\n====\n\nShort\n=====\n"
+    blocks = parse(text.encode(), "a.md")[1].blocks
+    assert [block.heading_path for block in blocks if block.kind == "heading"] == [("Short",)]

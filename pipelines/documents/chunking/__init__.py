@@ -2,7 +2,7 @@
 
 A strategy gives spans of a document's text; what they stand under and how long they are is found here, the same way for
 all. Invariants: `document.text[piece.start:piece.end]` is the chunk; no chunk holds more than `size` tokens of the
-embedding model's tokenizer; a note is in no chunk; chunks come in reading order. `docs/retrieval.md` compares them.
+embedding model's tokenizer; a note is in no chunk; chunks come in reading order. `docs/chunking.md` compares them.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from typing import Literal
 from pipelines.contracts import Block
 from pipelines.documents.chunking.tokens import Tokens
 
-CHUNKER_VERSION = 2
+CHUNKER_VERSION = 3
 """Part of a chunk's id: raise it when equal documents give other chunks."""
 Strategy = Literal["structural", "recursive", "fixed", "semantic"]
 

@@ -1,44 +1,53 @@
-"""As many tokens as fit, one window after another, whatever the text says: the plainest way, to compare with."""
+"""As many tokens as fit, one window after another, whatever the text says: the plainest way, to compare with.
 
-from collections.abc import Sequence
+Windows end between words, unless a word is longer than a quarter of a window.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from pipelines.contracts import Block
 from pipelines.documents.chunking import Piece
-from pipelines.documents.chunking.tokens import Tokens, trimmed, weights
+from pipelines.documents.chunking.runs import fitting, runs
+from pipelines.documents.chunking.tokens import Span, Tokens, trimmed
+
+_BACK_SHARE = 4
 
 
 def divide(text: str, blocks: Sequence[Block], tokens: Tokens, *, size: int, overlap: int) -> list[Piece]:
-    """Windows of `size` tokens over runs of blocks that follow one another, `overlap` of them shared with the next."""
-    found = []
-    for start, end in runs(text, blocks):
-        spans = [(start + a, start + b) for a, b in tokens.spans(text[start:end])]
-        step = max(1, size - overlap)
-        for first in range(0, max(1, len(spans) - overlap), step):
-            window = spans[first : first + size]
-            if window:
-                found += fitting(text, blocks, (window[0][0], window[-1][1]), tokens, size)
-    return found
+    """Windows of at most `size` tokens over runs of blocks that follow one another, `overlap` shared with the next."""
+    spans = [window for run in runs(text, blocks) for window in _windows(text, run, tokens, size, overlap)]
+    return fitting(text, blocks, spans, tokens, size)
 
 
-def runs(text: str, blocks: Sequence[Block]) -> list[tuple[int, int]]:
-    """Spans of blocks between which nothing was left out."""
-    joined: list[tuple[int, int]] = []
-    for block in blocks:
-        if joined and not text[joined[-1][1] : block.start].strip():
-            joined[-1] = (joined[-1][0], block.end)
-        else:
-            joined.append((block.start, block.end))
-    return joined
+def _windows(text: str, run: Span, tokens: Tokens, size: int, overlap: int) -> Iterator[Span]:
+    """Windows without a gap between them: what has no token goes with the token before it."""
+    starts = [run[0] + start for start, _ in tokens.spans(text[run[0] : run[1]])] or [run[0]]
+    starts[0] = run[0]
+    first = 0
+    while first < len(starts):
+        end = _between_words(text, starts, first, min(first + size, len(starts)), size)
+        yield trimmed(text, starts[first], starts[end] if end < len(starts) else run[1])
+        if end >= len(starts):
+            return
+        back = _word_start(text, starts, max(first + 1, end - min(overlap, size // 2)), end)
+        first = back
 
 
-def fitting(text: str, blocks: Sequence[Block], span: tuple[int, int], tokens: Tokens, size: int) -> list[Piece]:
-    """A span as a chunk; halved while it is above `size`, which joining can bring about in a tokenizer or two."""
-    start, end = trimmed(text, *span)
-    if start >= end:
-        return []
-    (counted,) = weights(text, [(start, end)], tokens)
-    if counted > size and end - start > 1:
-        half = (start + end) // 2
-        return [piece for part in ((start, half), (half, end)) for piece in fitting(text, blocks, part, tokens, size)]
-    block = next((each for each in blocks if each.start <= start < each.end), blocks[0])
-    return [Piece(start, end, counted, block.heading_path, block.page)]
+def _between_words(text: str, starts: Sequence[int], first: int, end: int, size: int) -> int:
+    """The last token from `end` backwards that begins a word."""
+    if end < len(starts):
+        for at in range(end, max(first, end - size // _BACK_SHARE), -1):
+            if _begins(text, starts[at]):
+                return at
+    return end
+
+
+def _word_start(text: str, starts: Sequence[int], at: int, end: int) -> int:
+    """The first token from `at` on that begins a word, at most `end`."""
+    while at < end and not _begins(text, starts[at]):
+        at += 1
+    return at
+
+
+def _begins(text: str, at: int) -> bool:
+    return at == 0 or not (text[at].isalnum() and text[at - 1].isalnum())

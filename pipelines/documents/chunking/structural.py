@@ -1,116 +1,111 @@
 """Structure first, then size.
 
 Invariant: every block is covered, a heading at least by a chunk's heading path.
-A chunk does not cross a heading of depth 1 or 2 unless what stands under it is tiny. Within a section it packs
-paragraphs, list items, table rows and, where a paragraph is too long, sentences and at last words.
+A chunk does not cross a heading of depth 1 or 2 unless what stands under it is tiny. Within a section, paragraphs, list
+items and table rows are put together so that chunks are full and little is torn apart (breaks.py); where a paragraph is
+too long it is cut between sentences, and at last between words.
 A chunk that holds rows of a table without their header names the columns as the last part of its heading path.
-Not covered: meaning; two paragraphs on one subject are not told from two on different ones.
+Not covered: meaning; two paragraphs on one subject are not told from two on different ones (semantic.py does).
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from pipelines.contracts import Block
 from pipelines.documents.chunking import Piece
-from pipelines.documents.chunking.tokens import Tokens, trimmed, weights
+from pipelines.documents.chunking.breaks import AFTER_HEADING, COSTS, cheapest
+from pipelines.documents.chunking.tokens import Tokens, weights
+from pipelines.documents.chunking.units import Unit, units_of
 
+WHOLE_SHARE = 1.0
+"""Of `size`: a longer paragraph is taken sentence by sentence."""
 _DEEPEST_BOUNDARY = 2
 _TINY_SHARE = 0.2
 """A section below this share of size_tokens is joined with the next one."""
 _COLUMNS_CHARACTERS = 120
-_LINES = re.compile(r"\n+|\r\n?")
-_ITEMS = re.compile(r"\s*[\r\n]\s*(?=(?:[-*+•–!]|\d{1,3}[.)]|[a-z][.)])\s)")
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9À-Þ])|\n+")
-_ABBREVIATED = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|approx|no|nos|fig|figs|dr|mr|mrs|ms|prof|st|ltd|inc|ca|etc|vol|pp?|ext|tel|art|sec|min|max)"
-    r"|\b[A-Z])\.[\"'”’)\]]*$",
-    re.I,
-)
 
-
-@dataclass(frozen=True)
-class Unit:
-    """What is never divided: a paragraph's sentence, a list item, a table row, a line, a word."""
-
-    start: int
-    end: int
-    tokens: int
-    block: int
-    """Index of its block."""
+Costs = Callable[[Sequence[Unit]], list[float]]
+"""What a cut before each unit of a section costs."""
 
 
 def divide(text: str, blocks: Sequence[Block], tokens: Tokens, *, size: int, overlap: int) -> list[Piece]:
     """Chunks of blocks that hold text."""
-    sections = _sections(blocks, units_of(text, blocks, tokens, size), size)
-    packed = [units for section in sections for units in _packed(blocks, section, size, overlap)]
-    return [piece_of(text, blocks, units, counted) for units, counted in fitted(text, blocks, packed, tokens, size)]
+    units = units_of(text, blocks, tokens, size, max(1, int(WHOLE_SHARE * size)))
+    return packed(text, blocks, units, tokens, lambda part: cut_costs(blocks, part), size=size, overlap=overlap)
 
 
-def piece_of(text: str, blocks: Sequence[Block], units: Sequence[Unit], counted: int) -> Piece:
-    """A run of units as a chunk."""
-    return Piece(units[0].start, units[-1].end, counted, _path(text, blocks, units), blocks[units[0].block].page)
+def packed(
+    text: str, blocks: Sequence[Block], units: Sequence[Unit], tokens: Tokens, costs: Costs, *, size: int, overlap: int
+) -> list[Piece]:
+    """Units as chunks, section by section."""
+    runs: list[Sequence[Unit]] = []
+    stretches = _stretches(text, units)
+    for stretch, following in pairwise([*stretches, []]):
+        if not _told_by_path(blocks, stretch, following):
+            runs += [
+                run for part in _sections(blocks, stretch, size) for run in _cut(blocks, part, costs, size, overlap)
+            ]
+    return [_piece(text, blocks, run, counted) for run, counted in fitted(text, blocks, runs, tokens, size)]
 
 
-# --- units -------------------------------------------------------------------------------------
+def _cut(
+    blocks: Sequence[Block], section: Sequence[Unit], costs: Costs, size: int, overlap: int
+) -> Iterator[Sequence[Unit]]:
+    """A section in runs that fit, each with what it takes over from the one before."""
+    counts = [unit.tokens for unit in section]
+    back = _taken_over(blocks, section, overlap)
+    carried = [sum(counts[i - n : i]) for i, n in enumerate(back)]
+    begun = -1
+    for start, end in cheapest(counts, costs(section), carried, size):
+        fits = sum(counts[start:end]) + carried[start] <= size
+        begun = max(start - back[start], begun + 1) if fits else start
+        yield section[begun:end]
 
 
-def units_of(text: str, blocks: Sequence[Block], tokens: Tokens, size: int) -> list[Unit]:
-    """Units of every block in order: rows and items, and of other blocks the whole where it fits, else its parts."""
-    spans: list[tuple[int, int]] = []
-    owners: list[int] = []
-    for index, block in enumerate(blocks):
-        whole = trimmed(text, block.start, block.end)
-        cut = {"table": _LINES, "list": _ITEMS}.get(block.kind)
-        parts = _split(text, whole, cut) if cut else [whole]
-        spans += parts
-        owners += [index] * len(parts)
-    units: list[Unit] = []
-    for span, owner, counted in zip(spans, owners, weights(text, spans, tokens), strict=True):
-        cuts = (_LINES, _SENTENCE) if blocks[owner].kind == "code" else (_SENTENCE,)
-        units += _divided(text, Unit(*span, counted, owner), tokens, size, cuts)
-    return units
+def cut_costs(blocks: Sequence[Block], section: Sequence[Unit]) -> list[float]:
+    """What a cut before each unit tears apart."""
+    found = [0.0]
+    for before, unit in pairwise(section):
+        after_heading = blocks[before.block].kind == "heading" and before.block != unit.block
+        heading = blocks[unit.block].kind == "heading" and before.block != unit.block
+        found.append(AFTER_HEADING if after_heading else 0.0 if heading else COSTS[unit.gap])
+    return found
 
 
-def _split(text: str, span: tuple[int, int], cut: re.Pattern[str]) -> list[tuple[int, int]]:
-    """Spans between matches of `cut`; marks that close a sentence stay with it."""
-    start, end = span
-    spans: list[tuple[int, int]] = []
-    at = start
-    for match in cut.finditer(text, start, end):
-        if cut is _SENTENCE and _ABBREVIATED.search(text[max(at, match.start() - 12) : match.start()]):
-            continue
-        spans.append((at, match.start() + len(match.group().rstrip())))
-        at = match.end()
-    spans.append((at, end))
-    return [trimmed(text, *s) for s in spans if text[s[0] : s[1]].strip()]
-
-
-def _divided(text: str, unit: Unit, tokens: Tokens, size: int, cuts: Sequence[re.Pattern[str]]) -> list[Unit]:
-    """A unit as it is, or cut at lines or sentences, then words, then characters, until each part fits."""
-    if unit.tokens <= size:
-        return [unit]
-    if cuts:
-        spans = _split(text, (unit.start, unit.end), cuts[0])
-        parts = [Unit(*s, w, unit.block) for s, w in zip(spans, weights(text, spans, tokens), strict=True)]
-        return [small for part in parts for small in _divided(text, part, tokens, size, cuts[1:])]
-    words = [(unit.start + m.start(), unit.start + m.end()) for m in re.finditer(r"\S+", text[unit.start : unit.end])]
-    counts = weights(text, words, tokens)
-    cut = (piece for word, counted in zip(words, counts, strict=True) for piece in _word_pieces(word, counted, size))
-    spans = list(cut)
-    return [Unit(*s, w, unit.block) for s, w in zip(spans, weights(text, spans, tokens), strict=True)]
-
-
-def _word_pieces(word: tuple[int, int], counted: int, size: int) -> Iterator[tuple[int, int]]:
-    """A word, or pieces of it that fit whatever the tokenizer makes of them."""
-    if counted <= size:
-        yield word
-        return
-    step = max(1, size // 4)  # a character outside ASCII may be up to four byte-level tokens
-    yield from ((start, min(start + step, word[1])) for start in range(word[0], word[1], step))
+def _taken_over(blocks: Sequence[Block], section: Sequence[Unit], overlap: int) -> list[int]:
+    """For each unit, how many before it a chunk may begin with: at most `overlap` tokens, no headings."""
+    found, first, held = [0], 0, 0
+    for number, unit in enumerate(section[:-1]):
+        held += unit.tokens
+        if blocks[unit.block].kind == "heading":
+            first, held = number + 1, 0
+        while held > overlap:
+            held -= section[first].tokens
+            first += 1
+        found.append(number + 1 - first)
+    return found
 
 
 # --- sections ----------------------------------------------------------------------------------
+
+
+def _stretches(text: str, units: Sequence[Unit]) -> list[list[Unit]]:
+    """Units between which nothing but white space was left out: a chunk does not reach over a note."""
+    found: list[list[Unit]] = []
+    for unit in units:
+        if found and not text[found[-1][-1].end : unit.start].strip():
+            found[-1].append(unit)
+        else:
+            found.append([unit])
+    return found
+
+
+def _told_by_path(blocks: Sequence[Block], stretch: Sequence[Unit], following: Sequence[Unit]) -> bool:
+    """Whether a stretch is headings alone, which what follows the note after them stands under."""
+    path = blocks[stretch[-1].block].heading_path
+    under = bool(following) and blocks[following[0].block].heading_path[: len(path)] == path
+    return under and all(blocks[unit.block].kind == "heading" for unit in stretch)
 
 
 def _sections(blocks: Sequence[Block], units: Sequence[Unit], size: int) -> list[list[Unit]]:
@@ -119,116 +114,68 @@ def _sections(blocks: Sequence[Block], units: Sequence[Unit], size: int) -> list
     for unit in units:
         block = blocks[unit.block]
         begins = block.kind == "heading" and len(block.heading_path) <= _DEEPEST_BOUNDARY
-        new_block = not sections or sections[-1][-1].block != unit.block
-        if not sections or (begins and new_block):
+        if not sections or (begins and sections[-1][-1].block != unit.block):
             sections.append([])
         sections[-1].append(unit)
     joined: list[list[Unit]] = []
+    held, bare = 0, False
     for section in sections:
-        small = joined and min(_total(joined[-1]), _total(section)) < _TINY_SHARE * size
-        if joined and (
-            _is_heading_only(blocks, joined[-1]) or (small and _total(joined[-1]) + _total(section) <= size)
-        ):
-            joined[-1] = joined[-1] + section
+        total = sum(unit.tokens for unit in section)
+        small = min(held, total) < _TINY_SHARE * size and held + total <= size
+        own_bare = all(blocks[unit.block].kind == "heading" for unit in section)
+        if joined and (bare or small):
+            joined[-1] += section
+            held, bare = held + total, bare and own_bare
         else:
             joined.append(section)
+            held, bare = total, own_bare
     return joined
 
 
-def _is_heading_only(blocks: Sequence[Block], section: Sequence[Unit]) -> bool:
-    return all(blocks[unit.block].kind == "heading" for unit in section)
-
-
-def _total(units: Sequence[Unit]) -> int:
-    return sum(unit.tokens for unit in units)
-
-
-def _packed(blocks: Sequence[Block], section: Sequence[Unit], size: int, overlap: int) -> list[list[Unit]]:
-    """A section's units in chunks of about equal size, cut between blocks where that is possible."""
-    target = _total(section) / max(1, -(-_total(section) // size))
-    packed: list[list[Unit]] = [[]]
-    for position, unit in enumerate(section):
-        last = packed[-1]
-        held = _total(last)
-        rest = _total(_same_block(section, position))
-        new_block = bool(last) and last[-1].block != unit.block
-        full = held + unit.tokens > size
-        enough = new_block and (held >= target or (held + rest > size and held >= 0.5 * target))
-        if last and (full or enough) and not _is_heading_only(blocks, last):
-            packed.append(_carried(blocks, last, overlap, size - unit.tokens))
-            _move_heading(blocks, last, packed[-1])
-        elif last and full:
-            packed.append([])
-        packed[-1].append(unit)
-    return [units for units in packed if units]
-
-
-def _same_block(section: Sequence[Unit], position: int) -> list[Unit]:
-    block = section[position].block
-    end = position
-    while end < len(section) and section[end].block == block:
-        end += 1
-    return list(section[position:end])
-
-
-def _move_heading(blocks: Sequence[Block], last: list[Unit], following: list[Unit]) -> None:
-    """A heading at a chunk's end goes to the next chunk, with what it stands over."""
-    moved: list[Unit] = []
-    while len(last) > 1 and blocks[last[-1].block].kind == "heading":
-        moved.insert(0, last.pop())
-    if moved:
-        following[:] = moved
-
-
-def _carried(blocks: Sequence[Block], last: Sequence[Unit], overlap: int, room: int) -> list[Unit]:
-    """Units at a chunk's end that the next one begins with: at most `overlap` tokens, whole units, no headings."""
-    carried: list[Unit] = []
-    for unit in reversed(last[1:]):
-        if _total(carried) + unit.tokens > min(overlap, room) or blocks[unit.block].kind == "heading":
-            break
-        carried.insert(0, unit)
-    return carried
-
-
 def fitted(
-    text: str, blocks: Sequence[Block], packed: Sequence[Sequence[Unit]], tokens: Tokens, size: int
+    text: str, blocks: Sequence[Block], runs: Sequence[Sequence[Unit]], tokens: Tokens, size: int
 ) -> Iterator[tuple[Sequence[Unit], int]]:
     """Chunks with their own token counts, cut while above `size`.
 
     They are above it where the sum of parts is not exact (tokenizers other than WordPiece), or where a long
-    rule stands between a heading and its text: then the heading, which the path holds, is left out first.
+    rule stands between a heading and its text: then the headings, which the path holds, are left out first.
     """
-    spans = [(units[0].start, units[-1].end) for units in packed]
-    for units, counted in zip(packed, weights(text, spans, tokens), strict=True):
+    spans = [(units[0].start, units[-1].end) for units in runs]
+    for units, counted in zip(runs, weights(text, spans, tokens), strict=True):
         if counted <= size or len(units) == 1:
             yield units, counted
-        elif blocks[units[0].block].kind == "heading":
-            yield from fitted(text, blocks, (units[1:],), tokens, size)
-        else:
-            half = len(units) // 2
-            yield from fitted(text, blocks, (units[:half], units[half:]), tokens, size)
+            continue
+        heads = next((n for n, unit in enumerate(units) if blocks[unit.block].kind != "heading"), 0)
+        half = len(units) // 2
+        yield from fitted(text, blocks, (units[heads:],) if heads else (units[:half], units[half:]), tokens, size)
+
+
+# --- what a chunk stands under -----------------------------------------------------------------
+
+
+def _piece(text: str, blocks: Sequence[Block], units: Sequence[Unit], counted: int) -> Piece:
+    """A run of units as a chunk."""
+    return Piece(units[0].start, units[-1].end, counted, _path(text, blocks, units), blocks[units[0].block].page)
 
 
 def _path(text: str, blocks: Sequence[Block], units: Sequence[Unit]) -> tuple[str, ...]:
     """The headings that all of a chunk stands under, and the columns of a table whose header is not in it."""
     shown = [u for u in units if blocks[u.block].kind != "heading"] or list(units)
-    paths = [blocks[unit.block].heading_path for unit in shown]
-    common = paths[0]
-    for path in paths:
-        while path[: len(common)] != common:
+    common = blocks[shown[0].block].heading_path
+    for unit in shown:
+        while blocks[unit.block].heading_path[: len(common)] != common:
             common = common[:-1]
-    first = units[0]
-    block = blocks[first.block]
-    if block.kind == "table" and first.start > block.start:
-        columns = _columns(text[block.start : block.end])
+    block = blocks[units[0].block]
+    if block.kind == "table" and units[0].start > block.start:
+        columns = _columns(text, block)
         return (*common, columns) if columns else common
     return common
 
 
-def _columns(table: str) -> str:
+def _columns(text: str, table: Block) -> str:
     """`Columns: Part | Price` from a Markdown table's header; "" where it is long or not there."""
-    lines = table.split("\n", 2)
-    if len(lines) < 2 or not re.fullmatch(r"[\s|:\-]+", lines[1]):
+    lines = text[table.start : min(table.end, table.start + 4 * _COLUMNS_CHARACTERS)].splitlines()
+    if len(lines) < 3 or not re.fullmatch(r"[\s|:\-]+", lines[1]):
         return ""
     names = f"Columns: {lines[0].strip().strip('|').strip()}"
     return names if len(names) <= _COLUMNS_CHARACTERS else ""

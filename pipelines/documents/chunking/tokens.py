@@ -15,6 +15,10 @@ from pipelines.modelfiles import model_folder
 LONGEST_WORD = 100
 """Characters from which WordPiece gives up and makes a word one unknown token."""
 
+_TOKENISED_AT_ONCE = 8_192
+"""Texts: what a tokenizer says of each takes kilobytes."""
+_SWALLOWED = re.compile(rf"\w{{{LONGEST_WORD + 1},}}")
+
 Span = tuple[int, int]
 
 
@@ -38,7 +42,11 @@ class ModelTokens:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
-        return [len(each) for each in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        counts: list[int] = []
+        for first in range(0, len(texts), _TOKENISED_AT_ONCE):
+            part = list(texts[first : first + _TOKENISED_AT_ONCE])
+            counts += [len(each) for each in self._tokenizer.encode_batch_fast(part, add_special_tokens=False)]
+        return counts
 
     def spans(self, text: str) -> list[Span]:
         """Where each token stands; an unknown token stands for each of its characters."""
@@ -50,7 +58,11 @@ class ModelTokens:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
-        return [each.ids for each in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        found: list[list[int]] = []
+        for first in range(0, len(texts), _TOKENISED_AT_ONCE):
+            part = list(texts[first : first + _TOKENISED_AT_ONCE])
+            found += [each.ids for each in self._tokenizer.encode_batch_fast(part, add_special_tokens=False)]
+        return found
 
     @property
     def folder(self) -> Path:
@@ -68,15 +80,19 @@ class ModelTokens:
 
 
 def weights(text: str, spans: Sequence[Span], tokens: Tokens) -> list[int]:
-    """Tokens of each span of a text."""
+    """Tokens of each span of a text, at least one for LONGEST_WORD characters: what a tokenizer drops (control
+    characters, joiners, white space) has a bound too."""
     texts = [text[start:end] for start, end in spans]
-    return [counted + _swallowed(piece) for counted, piece in zip(tokens.count(texts), texts, strict=True)]
+    return [
+        max(1, counted + _swallowed(piece), len(piece) // LONGEST_WORD)
+        for counted, piece in zip(tokens.count(texts), texts, strict=True)
+    ]
 
 
 def _swallowed(piece: str) -> int:
     if len(piece) <= LONGEST_WORD:
         return 0
-    return sum(len(run) for run in re.findall(rf"\w{{{LONGEST_WORD + 1},}}", piece))
+    return sum(len(run) for run in _SWALLOWED.findall(piece))
 
 
 def trimmed(text: str, start: int, end: int) -> Span:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _FRONT_MATTER = re.compile(
     r"\A---[ \t]*(?:\r\n|\n|\r)(?:.*?(?:\r\n|\n|\r))??(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)", re.S
 )
+_LONGEST_HEADING = 250
+"""Characters: a line of `=` below a paragraph makes it a heading, which one of this length is not meant to be."""
 _KINDS: dict[str, Kind] = {
     "heading_open": "heading",
     "paragraph_open": "paragraph",
@@ -53,8 +55,8 @@ def blocks_of(text: str, begin: int = 0) -> Iterator[Block]:
             continue
         if kind == "heading":
             title = _plain(tokens[index + 1].content)
-            kind = "heading" if title else "paragraph"
-            if title:
+            kind = "heading" if 0 < len(title) <= _LONGEST_HEADING else "paragraph"
+            if kind == "heading":
                 outline.enter(int(token.tag[1:]), title)
         yield Block(kind=kind, start=span[0], end=span[1], heading_path=outline.path)
 
