@@ -1,7 +1,7 @@
 # make run    set up, then run the whole lifecycle on the sample knowledge base
 # make test   set up, then run every test
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking dvc.yaml
+.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking bench-scale dvc.yaml
 PYTHON ?= python3
 GROUNDWORK := .venv/bin/groundwork
 READY := .venv/.ready
@@ -44,6 +44,9 @@ bench-answerable: $(READY)  ## fit what tells questions that the documents do no
 
 bench-chunking: $(READY)  ## chunking strategies and sizes, by what is found with them (DATA=folder)
 	@.venv/bin/python -m benchmarks.chunking $(if $(DATA),--data $(DATA))
+
+bench-scale: $(READY)  ## an index of a million chunks: time, size, memory, search, recall
+	@.venv/bin/python -m benchmarks.scale $(ARGS)
 
 lock: $(READY)  ## resolve pyproject.toml into requirements/lock.txt again
 	@bash requirements/relock.sh

@@ -161,7 +161,7 @@ def _write(place: Place, pointer: IndexPointer, vectors: Path, report: Report, *
     _delete(table, [*changes.gone, *changes.changed])
     counted = _add(table, vectors, changes.added, lexicon.changed(removed=old), report)
     report(len(changes.added), len(changes.added), "index")
-    index_rows(table, grew=changes.any)
+    index_rows(table, report, grew=changes.any)
     version = table.version
     if place.folder is None:  # no lock in a bucket: another writer's rows may have come between, so all is read back
         table = connection.open_table(pointer.table)
@@ -191,7 +191,10 @@ def _untag(connection: Any, pointer: IndexPointer) -> None:
 
 
 def _exact(table: Any, pointer: IndexPointer) -> bool:
-    """Whether a version holds the rows that its name is made of."""
+    """Whether a version holds the rows that its name is made of, and can find each of them."""
+    indices = {column: each.num_unindexed_rows for each in table.list_indices() for column in each.columns}
+    if "terms" not in indices or any(indices.values()):
+        return False
     digests = table.search().select(["row_digest"]).limit(max(1, table.count_rows())).to_arrow()["row_digest"]
     return tag_of(pointer.model_digest, digests.to_pylist()) == pointer.tag
 
@@ -227,9 +230,10 @@ def _lexicon(connection: Any, table: Any, pointer: IndexPointer) -> Lexicon:
     if not table.count_rows():
         return empty_lexicon()
     tags = {int(tag["version"]): name for name, tag in table.tags.list().items()}
-    if table.version in tags:
+    version = table.version  # once: in a bucket another writer may raise it meanwhile
+    if version in tags:
         try:
-            return lexicon_of(connection, pointer.table, tags[table.version])
+            return lexicon_of(connection, pointer.table, tags[version])
         except IndexMismatchError:
             pass
     return _count(table)
@@ -249,10 +253,9 @@ def _count(table: Any) -> Lexicon:
 def _changes(table: Any, vectors: Path) -> Changes:
     """Which rows differ between a table and a file, by their digests."""
     wanted = pq.read_table(vectors, columns=["id", "row_digest"])
-    count = table.count_rows()
-    if not count:
+    held = table.search().select(["id", "row_digest"]).limit(max(1, table.count_rows())).to_arrow()
+    if not held.num_rows:
         return Changes((), (), np.arange(wanted.num_rows))
-    held = table.search().select(["id", "row_digest"]).limit(count).to_arrow()
     if len(pc.unique(held["id"])) != held.num_rows:  # two writers of a bucket at once
         return Changes(pc.unique(held["id"]).to_pylist(), (), np.arange(wanted.num_rows))
     at = pc.index_in(wanted["id"], value_set=held["id"].combine_chunks())
@@ -337,22 +340,26 @@ def search_text(title: str, heading_path: Sequence[str], text: str) -> str:
 # --- indices and counts ----------------------------------------------------------------------
 
 
-def index_rows(table: Any, *, grew: bool) -> None:
+def index_rows(table: Any, report: Report = silent, *, grew: bool) -> None:
     """Build what is missing, and take new rows into what is there; a killed build may have left either."""
     kinds = lancedb("index")
     held = list(table.list_indices())
     there = {column for index in held for column in index.columns}
     if there and (grew or any(index.num_unindexed_rows for index in held)):
+        report(0, 1, "merge into the indices")
         table.optimize(cleanup_older_than=KEEP)
     count = table.count_rows()
     if "terms" not in there and count:
+        report(0, 1, "full-text index")
         table.create_index("terms", config=kinds.FTS(base_tokenizer="whitespace", **_AS_IT_IS))
     if "vector" not in there and count >= APPROXIMATE_FROM:
+        report(0, 1, "vector index")
         kind = kinds.IvfHnswSq if count >= GRAPH_FROM else kinds.IvfSq
         table.create_index("vector", config=kind(distance_type="cosine"))
     if count >= SCALARS_FROM:
         for column, name in SCALARS.items():
             if column not in there:
+                report(0, 1, "filter indices")
                 table.create_index(column, config=getattr(kinds, name)())
 
 

@@ -6,7 +6,9 @@ Source of the formulas: Robertson and Zaragoza, "The Probabilistic Relevance Fra
 """
 
 import io
+import itertools
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -67,14 +69,14 @@ class Lexicon:
         hashes, counts = [self.hashes], [self.counts.astype(np.int64)]
         passages, terms = self.passages, self.terms
         for sign, each in ((1, added), (-1, removed)):
-            for found in each:
-                unique = np.fromiter({hash_of(term) for term in found}, dtype=np.uint32)
-                hashes.append(unique)
-                counts.append(np.full(len(unique), sign, dtype=np.int64))
-                passages += sign
-                terms += sign * len(found)
-                if len(hashes) > _MERGED_AT_ONCE:
-                    hashes, counts = _merged(hashes, counts)
+            rest = iter(each)
+            while part := list(itertools.islice(rest, _MERGED_AT_ONCE)):
+                held = Counter(itertools.chain.from_iterable(map(set, part)))
+                hashes.append(np.fromiter(map(hash_of, held), dtype=np.uint32, count=len(held)))
+                counts.append(sign * np.fromiter(held.values(), dtype=np.int64, count=len(held)))
+                hashes, counts = _merged(hashes, counts)
+                passages += sign * len(part)
+                terms += sign * sum(map(len, part))
         (whole,), (totals,) = _merged(hashes, counts)
         return Lexicon(whole[totals > 0], totals[totals > 0].astype(np.uint32), passages, terms)
 
