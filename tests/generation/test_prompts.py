@@ -20,7 +20,8 @@ TEMPLATE = PromptTemplate(
     user="{passages}\n\nQuestion: {question}",
     refusal="I do not know.",
 )
-SERVED = sorted((ROOT / "configs" / "prompts").glob("*.yaml"))
+PROMPTS = ROOT / "configs" / "prompts"
+SERVED = sorted(place for place in PROMPTS.glob("*.yaml") if place.stem != "rewrite")  # that one asks for queries
 WORDS = st.text("ab {}\n", max_size=20)
 
 
