@@ -4,11 +4,13 @@ A flow reads as a sentence. None waits for a person: `release` ends at `pending`
 another flow (flows/review.py).
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from prefect import flow
 
 from flows.parameters import Where, where
+from flows.runners import mapper_of
 from flows.tasks import bring_up, refresh_sources, register
 from pipelines.verbs import Summary
 from pipelines.workspaces import Choices, open_workspace, remember
@@ -58,9 +60,16 @@ def lifecycle_of(choices: Choices) -> Summary:
     return summary
 
 
+def ingest_of(choices: Choices) -> tuple[str, ...]:
+    """Ingest, started by the CLI; the stages that ran."""
+    ran: tuple[str, ...] = ingest(where(choices))
+    return ran
+
+
 def _bring_up(stages: tuple[str, ...], choices: Choices) -> tuple[str, ...]:
     """Bring stages up to date in order; the names of those that ran."""
-    return tuple(outcome.stage for outcome in [bring_up(name, choices) for name in stages] if outcome.ran)
+    with mapper_of(open_workspace(choices).settings.runtime) or nullcontext() as mapper:
+        return tuple(outcome.stage for outcome in [bring_up(name, choices, mapper) for name in stages] if outcome.ran)
 
 
 def _remembered(at: Where | None) -> Choices:

@@ -9,12 +9,14 @@ from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 from pipelines import verbs
 from pipelines.artifacts import read_json
 from pipelines.console import progress, say, settle_vendors
 from pipelines.errors import UserError
 from pipelines.runner import Outcome
+from pipelines.shards import Mapper
 from pipelines.verbs import Summary
 from pipelines.workspaces import Choices, open_workspace
 
@@ -33,13 +35,14 @@ def worth_another_try(task: Any, run: Any, state: Any) -> bool:
     retry_delay_seconds=[5, 20],
     retry_condition_fn=worth_another_try,
     persist_result=False,
+    cache_policy=NO_CACHE,
 )
-def bring_up(name: str, choices: Choices) -> Outcome:
-    """Bring a stage up to date; leave a table of what it did."""
+def bring_up(name: str, choices: Choices, mapper: Mapper | None = None) -> Outcome:
+    """Bring a stage up to date; leave a table of what it did. `mapper` does the shards of large work."""
     settle_vendors()  # a platform's worker does not come through the command
     opened = open_workspace(choices)
     with progress(name) as report:
-        outcome = verbs.bring_up(name, opened, report)
+        outcome = verbs.bring_up(name, opened, report, mapper)
     say(outcome.told)
     get_run_logger().info(outcome.told)  # the page of a run shows logs, the terminal's messages stay there
     _leave_artifacts(outcome)

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import QuestionFileError, StageError
 from pipelines.settings import Settings
+from pipelines.shards import Mapper
 
 if typing.TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +75,8 @@ class StageJob:
     """Measurements (seconds, links) for run.json: never hashed."""
     digest: Callable[[Path], str] = field(default_factory=lambda: sha256_file)
     """sha256 of a source file, remembered from when the stage's key was computed."""
+    mapper: Mapper | None = None
+    """Who does large work in shards (shards.py); None: the stage streams it through this process."""
 
 
 # --- bytes -----------------------------------------------------------------------------------

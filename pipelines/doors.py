@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipelines.artifacts import read_lines
+from pipelines.artifacts import RUN_FILE, read_json, read_lines
 from pipelines.contracts import Answer, Contract, Hit, Message, Question, Release
 from pipelines.errors import DecisionError, QuestionFileError
-from pipelines.verbs import bring_up, database, refresh_sources
+from pipelines.verbs import bring_up, database, prepare_prefect, refresh_sources
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
 
 if TYPE_CHECKING:
     from pipelines.retrieval.answer import AnswerSystem
+
+
+INDEXING = ("ingest", "chunk", "embed")
+"""The stages that build an index."""
 
 
 class Query(Contract):
@@ -143,9 +147,12 @@ def build_index(choices: Choices, *, refresh: bool = True) -> dict[str, Any]:
     seconds = {}
     if refresh and (fetched := refresh_sources(opened)):
         seconds["sources"] = round(sum(each.seconds for each in fetched), 3)
-    for name in ("ingest", "chunk", "embed"):
-        with progress(name) as report:
-            seconds[name] = round(bring_up(name, opened, report).seconds, 3)
+    if opened.settings.runtime.runner == "local":
+        for name in INDEXING:
+            with progress(name) as report:
+                seconds[name] = round(bring_up(name, opened, report).seconds, 3)
+    else:
+        seconds |= _built_in_shards(choices, opened)
     import pyarrow.parquet as pq
 
     def rows(stage: str, table: str) -> int:
@@ -156,6 +163,17 @@ def build_index(choices: Choices, *, refresh: bool = True) -> dict[str, Any]:
         "quarantined": rows("ingest", "quarantine"),
         "chunks": rows("chunk", "chunks"),
         "seconds": seconds,
+    }
+
+
+def _built_in_shards(choices: Choices, opened: Opened) -> dict[str, float]:
+    """The same by the flow, whose runner maps shards; seconds of each stage that had something to do."""
+    prepare_prefect(opened)
+    from flows.lifecycle import ingest_of
+
+    ran = ingest_of(choices)
+    return {
+        name: read_json(opened.workspace.stage(name) / RUN_FILE)["seconds"] if name in ran else 0.0 for name in INDEXING
     }
 
 

@@ -38,6 +38,7 @@ from pipelines.artifacts import (
 from pipelines.contracts import content_id
 from pipelines.errors import GroundworkError, SettingsError, SourceError, StageError
 from pipelines.settings import Settings, actor
+from pipelines.shards import Mapper, put_away
 from pipelines.stages import Champion, Stage, external_files, key_parts, stage_named
 
 Report = Callable[[int, int, str], None]
@@ -87,11 +88,12 @@ def run_stage(
     *,
     champion: Champion | None = None,
     report: Report = silent,
+    mapper: Mapper | None = None,
 ) -> Outcome:
     """Bring a stage up to date: nothing when its key is unchanged, else its body, swapped in whole.
 
-    Raises StageError when an upstream stage has not run, the disk is full or the body fails to write;
-    whatever the body raises otherwise.
+    `mapper` does the shards of large work; the result is the same without one. Raises StageError when an upstream
+    stage has not run, the disk is full or the body fails to write; whatever the body raises otherwise.
     """
     stage = stage_named(name)
     need_upstream(stage, workspace)
@@ -99,7 +101,7 @@ def run_stage(
         digests = Digests(workspace.state / "digests.json")
         started = time.monotonic()
         try:
-            ran, key = _bring_up_to_date(stage, settings, workspace, digests, champion, report)
+            ran, key = _bring_up_to_date(stage, settings, workspace, digests, champion, report, mapper)
         except OSError as exc:
             raise _explained(exc, name) from exc
         finally:
@@ -114,6 +116,7 @@ def _bring_up_to_date(
     digests: Digests,
     champion: Champion | None,
     report: Report,
+    mapper: Mapper | None,
 ) -> tuple[bool, str]:
     folder = workspace.stage(stage.name)
     restore_swapped(folder)
@@ -133,9 +136,11 @@ def _bring_up_to_date(
         state=workspace.state,
         report=report,
         digest=digests.file,
+        mapper=mapper,
     )
     started = time.time()
     _function(stage.body)(job)
+    put_away(fresh)
     outputs = _finish(fresh, parts, key, started, job.notes)
     swap_in(fresh, folder)
     for name, digest in outputs.items():

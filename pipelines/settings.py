@@ -376,6 +376,12 @@ class Runtime(Model):
 
     threads: int = Field(ge=0)
     """0: as many as the machine has cores."""
+    runner: Literal["local", "threads", "dask", "ray"]
+    """Who does the shards of large work (docs/scale-out.md); the result is the same."""
+    workers: int = Field(ge=0)
+    """Shards at once, for a runner other than local; 0: one for two cores. A cluster at an address has its own."""
+    runner_address: str | None
+    """Of a Dask scheduler or a Ray cluster; None: one on this machine, for as long as a stage maps shards."""
     database_url: str | None
     """None: SQLite in the workspace."""
     prefect_api_url: str | None
@@ -447,6 +453,11 @@ def actor() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's numeric user without a name
         return f"uid-{os.getuid()}"
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "RERANK", "WEBHOOK", "WEB"]) -> SecretStr | None:

@@ -135,6 +135,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.documents.ledger",
                 "pipelines.documents.near_duplicates",
                 "pipelines.documents.parsers",
+                "pipelines.documents.parsing",
                 "pipelines.documents.sandbox",
                 "pipelines.documents.sources",
                 "pipelines.documents.tables",
@@ -173,6 +174,7 @@ STAGES: dict[str, Stage] = {
             settings=("chunking", "embedding.model"),
             modules=(
                 "pipelines.documents.chunk",
+                "pipelines.documents.chunk_shards",
                 "pipelines.documents.chunking",
                 "pipelines.documents.tables",
             ),
@@ -186,6 +188,7 @@ STAGES: dict[str, Stage] = {
             modules=(
                 "pipelines.documents.tables",
                 "pipelines.retrieval.embed",
+                "pipelines.retrieval.embed_shards",
                 "pipelines.retrieval.embedder",
                 "pipelines.retrieval.encoders",
                 "pipelines.retrieval.index",

@@ -14,6 +14,7 @@ from pipelines.artifacts import RUN_FILE, Digests, Workspace, read_json, write_j
 from pipelines.contracts import Release
 from pipelines.errors import PortInUseError
 from pipelines.runner import Outcome
+from pipelines.shards import Mapper
 from pipelines.stages import STAGES, Champion, stage_named
 from pipelines.store import Store, open_store
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
@@ -73,14 +74,16 @@ def compared_with(name: str, opened: Opened, store: Store) -> Champion | None:
     return Champion(found.release, found.folder) if found else None
 
 
-def bring_up(name: str, opened: Opened, report: Report) -> Outcome:
-    """Bring one stage up to date and record what it left for MLflow and DVC."""
+def bring_up(name: str, opened: Opened, report: Report, mapper: Mapper | None = None) -> Outcome:
+    """Bring one stage up to date and record what it left for MLflow and DVC; `mapper` does the shards of large work."""
     stage = stage_named(name)
     store = database(opened)
     try:
         runner.need_upstream(stage, opened.workspace)
         champion = compared_with(name, opened, store)
-        outcome = runner.run_stage(name, opened.settings, opened.workspace, champion=champion, report=report)
+        outcome = runner.run_stage(
+            name, opened.settings, opened.workspace, champion=champion, report=report, mapper=mapper
+        )
     finally:
         store.close()
     if outcome.ran:

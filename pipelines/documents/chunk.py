@@ -5,8 +5,10 @@ content are taken over when the chunker's parameters are the same, with its labe
 a repeat has no chunks. Chunks are not held in memory: they are written group by group.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.artifacts import StageJob, arrow_schema, read_json, write_json
-from pipelines.contracts import SCHEMA_VERSION, Block, Chunk, Document, content_id
-from pipelines.documents.chunking import CHUNKER_VERSION, pieces
-from pipelines.documents.chunking.tokens import ModelTokens, Tokens
+from pipelines.contracts import SCHEMA_VERSION, Chunk, Document, content_id
+from pipelines.documents import chunk_shards
+from pipelines.documents.chunking import CHUNKER_VERSION
+from pipelines.documents.chunking.tokens import ModelTokens
 from pipelines.documents.tables import (
     Log,
     Rows,
     group_writer,
     interleaved,
+    part_column,
+    part_rows,
     read_columns,
     read_table,
     stored_rows,
@@ -29,6 +34,7 @@ from pipelines.documents.tables import (
 )
 from pipelines.errors import StageError
 from pipelines.modelfiles import model_digest
+from pipelines.shards import Shard, each_done, several
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,14 +82,22 @@ def run(job: StageJob) -> None:
     indexed = np.flatnonzero(documents["near_duplicate_of"].is_null().to_numpy())
     begins, counts = _taken(documents, indexed, last)
     new = np.flatnonzero(counts < 0)
+    fresh: Rows | None = None
     with Log(job.output, "chunks", arrow_schema(Chunk), {}) as log:
         log.remove()  # of an interrupted run: the last document may be there in part
         if len(new):
-            content = stored_rows(place, ("id", "uri", "title", "text", "blocks"), arrow_schema(Document))
-            begins[new], counts[new] = _chunk(job, content, indexed[new], log, parameters)
+            shards = _shards(job, place, indexed[new], parameters)
+            if shards is None:
+                begins[new], counts[new] = _chunk(job, place, indexed[new], log, parameters)
+            else:
+                ids = documents["id"].take(indexed[new]).to_pylist()
+                fresh, begins[new], counts[new] = _in_shards(job, shards, ids)
+    fresh = fresh or log.rows()
     rows = np.repeat(begins, counts) + _within(counts)
     origin = np.where(np.repeat(np.isin(np.arange(len(indexed)), new), counts), -1 - rows, rows)
-    _write(job.output / CHUNKS, last, log, origin, documents.take(indexed), np.repeat(np.arange(len(indexed)), counts))
+    _write(
+        job.output / CHUNKS, last, fresh, origin, documents.take(indexed), np.repeat(np.arange(len(indexed)), counts)
+    )
     write_table(job.output / CHUNKED, _chunked(documents, indexed, counts))
     write_json(job.output / NOTES, notes)
     log.remove()
@@ -132,15 +146,15 @@ def _within(counts: Ints) -> Ints:
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _chunk(job: StageJob, content: Rows, documents: Ints, log: Log, parameters: str) -> tuple[Ints, Ints]:
+def _chunk(job: StageJob, place: Path, documents: Ints, log: Log, parameters: str) -> tuple[Ints, Ints]:
     """Chunk documents into the log; first row and number of chunks of each."""
-    tokens = ModelTokens(job.settings.embedding.model)
+    content, tokens = chunk_shards.contents(place), ModelTokens(job.settings.embedding.model)
     begins, counts = np.zeros(len(documents), dtype=np.int64), np.zeros(len(documents), dtype=np.int64)
     made = 0
     for done, number in enumerate(documents.tolist()):
         row = content.row(number)
         begins[done] = made
-        for chunk in _chunks_of(row, tokens, job, parameters):
+        for chunk in chunk_shards.chunks_of(row, tokens, job.settings.chunking, parameters):
             log.append(chunk, len(chunk["text"]))
             made += 1
         counts[done] = made - begins[done]
@@ -148,37 +162,36 @@ def _chunk(job: StageJob, content: Rows, documents: Ints, log: Log, parameters: 
     return begins, counts
 
 
-def _chunks_of(row: Mapping[str, Any], tokens: Tokens, job: StageJob, parameters: str) -> Iterator[dict[str, Any]]:
-    chunking = job.settings.chunking
-    blocks = [Block.model_validate(block) for block in row["blocks"]]
-    found = pieces(
-        row["text"],
-        blocks,
-        tokens,
-        size=chunking.size_tokens,
-        overlap=chunking.overlap_tokens,
-        strategy=chunking.strategy,
-    )
-    for piece in found:
-        yield Chunk(
-            id=content_id(row["id"], piece.start, piece.end, parameters),
-            document_id=row["id"],
-            uri=row["uri"],
-            title=row["title"],
-            start=piece.start,
-            end=piece.end,
-            text=row["text"][piece.start : piece.end],
-            heading_path=piece.heading_path,
-            page=piece.page,
-            tokens=piece.tokens,
-        ).model_dump(mode="json")
+def _shards(job: StageJob, place: Path, documents: Ints, parameters: str) -> Iterator[Shard] | None:
+    """The documents in shards, where processes of their own do them and there are several."""
+    if job.mapper is None or not job.mapper.processes:
+        return None
+    chunking, model = job.settings.chunking, job.settings.embedding.model
+    rows: list[int] = documents.tolist()
+    return several(chunk_shards.shards(job.output, place, rows, chunking=chunking, model=model, parameters=parameters))
 
 
-def _write(path: Path, last: Last | None, log: Log, origin: Ints, documents: "pa.Table", owners: Ints) -> None:
-    """Chunks by origin (a row of the last output, or -1 - a row of the log), each with its document's standing."""
+def _in_shards(job: StageJob, shards: Iterator[Shard], ids: Sequence[str]) -> tuple[Rows, Ints, Ints]:
+    """Have shards made: their rows, and the first one and number of chunks of each document, given by its id."""
+    assert job.mapper is not None
+    at = {name: position for position, name in enumerate(ids)}
+    begins, counts = np.zeros(len(ids), dtype=np.int64), np.zeros(len(ids), dtype=np.int64)
+    places: list[Path] = []
+    made = 0
+    report = partial(job.report, 0, 0)
+    for shard in each_done(chunk_shards.chunk_shard, shards, job.mapper, report):
+        places.append(shard.place)
+        for name, held in Counter(part_column(shard.place, chunk_shards.schema(), "document_id")).items():
+            begins[at[name]], counts[at[name]] = made, held
+            made += held
+    return part_rows(places, chunk_shards.schema()), begins, counts
+
+
+def _write(path: Path, last: Last | None, fresh: Rows, origin: Ints, documents: "pa.Table", owners: Ints) -> None:
+    """Chunks by origin (a row of the last output, or -1 - a row of `fresh`), each with its document's standing."""
     import pyarrow as pa
 
-    schema, fresh = arrow_schema(Chunk), log.rows()
+    schema = arrow_schema(Chunk)
     with group_writer(path, schema) as write:
         for first in range(0, max(1, len(origin)), _GROUP_ROWS):
             part = interleaved(last.chunks if last else None, fresh, origin[first : first + _GROUP_ROWS], schema)

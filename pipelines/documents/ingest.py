@@ -25,16 +25,18 @@ from pipelines.artifacts import (
     write_rows,
 )
 from pipelines.contracts import SCHEMA_VERSION, Document, Quarantined, content_id
-from pipelines.documents import languages
+from pipelines.documents import languages, parsing
 from pipelines.documents.features import features_digest
 from pipelines.documents.features import schema as features_schema
 from pipelines.documents.judging import BOILERPLATE, COMPARED, VERSIONS, Judged, judge
 from pipelines.documents.ledger import DOCUMENTS, FEATURES, NOTES, Last, Ledger
 from pipelines.documents.parsers import ocr
-from pipelines.documents.sandbox import Result, Sandbox, Task
+from pipelines.documents.parsing import FileToParse
+from pipelines.documents.sandbox import Sandbox
 from pipelines.documents.sources import Source, find_sources, origins, refusal
 from pipelines.documents.tables import Log, group_writer, write_table
 from pipelines.errors import SourceError
+from pipelines.shards import FOLDER, each_done, several
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,7 +106,7 @@ def run(job: StageJob) -> None:
     """
     named, limits = job.settings.files.sources, job.settings.documents
     conditions = _conditions(job)
-    log = Log(job.output, "parsed", _parsed_schema(), conditions)
+    log = Log(job.output, "parsed", parsing.schema(), conditions, parts=job.output / FOLDER)
     with log, Sandbox(limits, workers=job.settings.runtime.threads) as sandbox:
         sandbox.warm_up()
         sources = find_sources(named, job.state, limits, job.report)
@@ -145,16 +147,6 @@ def _conditions(job: StageJob) -> dict[str, Any]:
     }
 
 
-def _parsed_schema() -> "pa.Schema":
-    """A row of the log: a source that was parsed, or the reason why it could not be."""
-    import pyarrow as pa
-
-    document = arrow_schema(Document)
-    own = [document.field(name) for name in ("uri", "sha256", "media_type", "title", "text", "blocks")]
-    rest = [("meta", pa.map_(pa.string(), pa.string())), ("size_bytes", pa.int64()), ("reason", pa.string())]
-    return pa.schema([*own, *(pa.field(*each) for each in rest)])
-
-
 def _known(job: StageJob, log: Log, conditions: Mapping[str, Any]) -> Known:
     last = Last.open(job.previous, conditions)
     rows: dict[Key, int] = {}
@@ -182,29 +174,39 @@ def _known(job: StageJob, log: Log, conditions: Mapping[str, Any]) -> Known:
 def _outcomes(job: StageJob, sources: Sequence[Source], known: Known, log: Log, sandbox: Sandbox) -> Outcomes:
     """What becomes of each source; the first files are parsed while later sources are still looked at."""
     outcomes = Outcomes()
-    asked: dict[str, tuple[Source, str]] = {}
-    for result in sandbox.parse_all(_tasks(job, sources, known, log, outcomes, asked)):
-        row = _row(*asked.pop(result.task.name), result)
-        number = log.append(row, len(row["text"] or ""))
-        if result.parsed is None:
-            outcomes.quarantined.append(Quarantined(**{name: row[name] for name in Quarantined.model_fields}))
-        else:
+    for number, row in _parsed(job, _files(job, sources, known, log, outcomes), log, sandbox):
+        if row["reason"] is None:
             outcomes.fresh.append(number)
             outcomes.parsed += 1
-        job.report(outcomes.settled, len(sources), result.task.name)
+        else:
+            outcomes.quarantined.append(Quarantined(**{name: row[name] for name in Quarantined.model_fields}))
+        job.report(outcomes.settled, len(sources), row["uri"])
     job.report(len(sources), len(sources), "")
     return outcomes
 
 
-def _tasks(
-    job: StageJob,
-    sources: Sequence[Source],
-    known: Known,
-    log: Log,
-    outcomes: Outcomes,
-    asked: dict[str, tuple[Source, str]],
-) -> Iterator[Task]:
-    """What has to be parsed, as it is found and noted in `asked`; of the other sources the outcome is noted."""
+def _parsed(
+    job: StageJob, files: Iterator[FileToParse], log: Log, sandbox: Sandbox
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Number and values of each file's row of the log: parsed here, or in shards where there is a mapper."""
+    if job.mapper is not None:
+        asked = list(files)
+        log.close()  # its rows come before those of the shards
+        shards = several(parsing.shards(job.output, asked, job.settings.documents, log.metadata))
+        if shards is not None:
+            for shard in each_done(parsing.parse_shard, shards, job.mapper, lambda _: None):
+                yield from log.adopt(shard.place, tuple(Quarantined.model_fields))
+            return
+        files = iter(asked)
+    for row in parsing.rows(files, sandbox):
+        yield log.append(row, len(row["text"] or "")), row
+
+
+def _files(
+    job: StageJob, sources: Sequence[Source], known: Known, log: Log, outcomes: Outcomes
+) -> Iterator[FileToParse]:
+    """What has to be parsed, as it is found; of the other sources the outcome is noted."""
+    asked = False
     store = ObjectStore(job.state / "objects")
     for source in sources:
         reason = refusal(source, job.settings.documents.max_bytes)
@@ -218,8 +220,8 @@ def _tasks(
         elif not _settled(known, (source.uri, digest), log, outcomes):
             if not asked:
                 threading.Thread(target=languages.load, daemon=True).start()  # half a second, beside the parsers' start
-            asked[source.uri] = (source, digest)
-            yield Task(store.path(digest), source.uri)
+            asked = True
+            yield FileToParse(store.path(digest), source.uri, digest, source.size_bytes)
 
 
 def _settled(known: Known, key: Key, log: Log, outcomes: Outcomes) -> bool:
@@ -249,22 +251,6 @@ def _stored(job: StageJob, source: Source, store: ObjectStore) -> tuple[str | No
     except OSError as exc:
         return None, f"cannot be read: {exc.strerror}"
     return digest, None
-
-
-def _row(source: Source, digest: str, result: Result) -> dict[str, Any]:
-    """A row of the log."""
-    found = result.parsed
-    return {
-        "uri": source.uri,
-        "sha256": digest,
-        "media_type": result.media_type,
-        "title": found.title if found else None,
-        "text": found.text if found else None,
-        "blocks": [block.model_dump() for block in found.blocks] if found else None,
-        "meta": list(found.meta.items()) if found else None,
-        "size_bytes": source.size_bytes,
-        "reason": None if found else result.reason,
-    }
 
 
 def _refused(job: StageJob, ledger: Ledger, uri: str, reason: str) -> Quarantined:

@@ -8,7 +8,7 @@ the elements of a list otherwise than Arrow does; the contract's own schema is p
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -196,7 +196,16 @@ class Log:
     cleared away. The rows are read from the disk's cache, not held. Use it as a context manager.
     """
 
-    def __init__(self, folder: Path, name: str, schema: "pa.Schema", conditions: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        schema: "pa.Schema",
+        conditions: Mapping[str, Any],
+        *,
+        parts: Path | None = None,
+    ) -> None:
+        """`parts`: a folder of files by `write_part` that an interrupted process left; they are taken over."""
         self._folder, self._name = folder, name
         self._schema = schema.with_metadata({"conditions": json.dumps(conditions, sort_keys=True)})
         self._waiting: list[Mapping[str, Any]] = []
@@ -204,6 +213,8 @@ class Log:
         self._written = time.monotonic()
         self._writer: Any = None
         self._file: Any = None
+        for place in sorted(parts.glob("*.arrows")) if parts else ():
+            place.rename(self._next())
         self.found = self.rows()
         """What an interrupted process left."""
 
@@ -223,6 +234,19 @@ class Log:
         self._appended += 1
         return len(self.found) + self._appended - 1
 
+    def adopt(self, part: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Take a file by `write_part` over; number and some values of each of its rows. Call it after `close`."""
+        place = part.rename(self._next())
+        for batch in _part_batches(place, self._schema):
+            for row in batch.select(list(columns)).to_pylist():
+                self._appended += 1
+                yield len(self.found) + self._appended - 1, row
+
+    @property
+    def metadata(self) -> Mapping[bytes, bytes]:
+        """What a file must say of itself to be taken over."""
+        return dict(self._schema.metadata)
+
     def close(self) -> None:
         """Write what waits, and end this process's file."""
         self._flush()
@@ -233,34 +257,25 @@ class Log:
 
     def rows(self) -> Rows:
         """Every row that lies on the disk, in the order of writing; call it after `close`."""
-        import pyarrow as pa
-
-        batches = [batch for place in self._places() for batch in self._batches(place)]
-        return Rows([b.num_rows for b in batches], lambda number: pa.Table.from_batches([batches[number]]))
+        return _rows_of([batch for place in self._places() for batch in self._batches(place)])
 
     def remove(self) -> None:
         """Clear it away."""
         for place in self._places():
             place.unlink()
 
+    def _next(self) -> Path:
+        number = 1 + max((int(p.stem.rpartition("-")[2]) for p in self._places()), default=0)
+        return self._folder / f"{self._name}-{number:06d}.arrows"
+
     def _places(self) -> list[Path]:
         return sorted(self._folder.glob(f"{self._name}-*.arrows"))
 
     def _batches(self, place: Path) -> list[Any]:
-        import pyarrow as pa
-
-        found = []
-        try:
-            reader = pa.ipc.open_stream(pa.memory_map(str(place)))
-            if not reader.schema.equals(self._schema, check_metadata=True):
-                place.unlink()
-                return []
-            with contextlib.suppress(StopIteration):
-                while True:
-                    found.append(reader.read_next_batch())
-        except (OSError, pa.ArrowInvalid):  # a last batch that was cut off is passed over
-            pass
-        return found
+        found = _batches(place, self._schema)
+        if found is None:
+            place.unlink()
+        return found or []
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -268,9 +283,68 @@ class Log:
         if not self._waiting:
             return
         if self._writer is None:
-            number = 1 + max((int(p.stem.rpartition("-")[2]) for p in self._places()), default=0)
-            self._file = pa.OSFile(str(self._folder / f"{self._name}-{number:04d}.arrows"), "wb")
+            self._file = pa.OSFile(str(self._next()), "wb")
             self._writer = pa.ipc.new_stream(self._file, self._schema)
         self._writer.write_table(table_of(self._waiting, self._schema).combine_chunks())
         self._file.flush()
         self._waiting, self._characters, self._written = [], 0, time.monotonic()
+
+
+# --- parts: rows that another process wrote ----------------------------------------------------
+
+
+def write_part(path: Path, rows: Iterable[Mapping[str, Any]], schema: "pa.Schema") -> None:
+    """Rows as a file that a log with this schema, metadata included, takes over."""
+    import pyarrow as pa
+
+    waiting: list[Mapping[str, Any]] = []
+    characters = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        for row in rows:
+            waiting.append(row)
+            characters += len(row["text"] or "")
+            if len(waiting) >= _LOGGED_ROWS or characters >= _LOGGED_CHARACTERS:
+                writer.write_table(table_of(waiting, schema).combine_chunks())
+                waiting, characters = [], 0
+        if waiting:
+            writer.write_table(table_of(waiting, schema).combine_chunks())
+
+
+def part_rows(places: Sequence[Path], schema: "pa.Schema") -> Rows:
+    """The rows of files by `write_part`, one after another; read from the disk's cache, not held."""
+    return _rows_of([batch for place in places for batch in _part_batches(place, schema)])
+
+
+def part_column(place: Path, schema: "pa.Schema", name: str) -> list[Any]:
+    """One column of a file by `write_part`."""
+    return [value for batch in _part_batches(place, schema) for value in batch[name].to_pylist()]
+
+
+def _part_batches(place: Path, schema: "pa.Schema") -> list[Any]:
+    found = _batches(place, schema)
+    if found is None:
+        raise StageError(f"{place} was written by other code than this: bring all workers to the same version.")
+    return found
+
+
+def _batches(place: Path, schema: "pa.Schema") -> list[Any] | None:
+    """The whole batches of a file of rows; None for one of another schema, metadata included."""
+    import pyarrow as pa
+
+    found: list[Any] = []
+    try:
+        reader = pa.ipc.open_stream(pa.memory_map(str(place)))
+        if not reader.schema.equals(schema, check_metadata=True):
+            return None
+        with contextlib.suppress(StopIteration):
+            while True:
+                found.append(reader.read_next_batch())
+    except (OSError, pa.ArrowInvalid):  # a last batch that was cut off is passed over
+        pass
+    return found
+
+
+def _rows_of(batches: Sequence[Any]) -> Rows:
+    import pyarrow as pa
+
+    return Rows([b.num_rows for b in batches], lambda number: pa.Table.from_batches([batches[number]]))

@@ -18,6 +18,7 @@ from pipelines.contracts import Chunk, content_id
 from pipelines.documents.tables import group_writer
 from pipelines.errors import DatasetError, StageError
 from pipelines.retrieval import index, index_writing
+from pipelines.retrieval.embed_shards import embed_ahead, together
 from pipelines.retrieval.embedder import Embedder
 from pipelines.retrieval.index import CHUNK_COLUMNS, POINTER, VECTORS, IndexPointer
 from pipelines.retrieval.index_writing import search_text
@@ -39,7 +40,10 @@ def run(job: StageJob) -> None:
     place = job.inputs["chunk"] / "chunks.parquet"
     embedder = Embedder(job.settings.embedding, threads=job.settings.runtime.threads)
     with VectorCache(job.state, embedder.digest) as cache:
+        groups = (list(zip(*_texts(chunks), strict=True)) for chunks, _ in _groups(place))
+        ahead = embed_ahead(job, groups, cache, most=KEPT_EACH)
         ids, digests = _write_vectors(job, place, embedder, cache)
+        job.notes["embedded"] += ahead
     pointer = _pointer(job, embedder, ids, digests)
     write_json(job.output / POINTER, pointer)
     place_of_index = index.place_of(job.state, job.settings.index)
@@ -81,6 +85,13 @@ def _groups(place: Path) -> Iterator[tuple[pa.Table, int]]:
         raise StageError(f"{place} does not hold chunks: {exc}. Run `groundwork stage chunk`.") from exc
 
 
+def _texts(chunks: pa.Table) -> tuple[list[bytes], list[str]]:
+    """Digest and text of what is embedded of each chunk."""
+    fields = (chunks.column(name).to_pylist() for name in ("title", "heading_path", "text"))
+    texts = [search_text(*each) for each in zip(*fields, strict=True)]
+    return [hashlib.sha256(text.encode()).digest() for text in texts], texts
+
+
 def _first_of_each(chunks: pa.Table, seen: set[str]) -> pa.Table:
     """Rows whose id did not come before."""
     kept = []
@@ -95,9 +106,7 @@ def _with_vectors(
     chunks: pa.Table, embedder: Embedder, cache: VectorCache, report: Callable[[int, int], None]
 ) -> tuple[pa.Table, int]:
     """The chunks with all that the index needs to be rebuilt without the model, and how many were embedded anew."""
-    fields = (chunks.column(name).to_pylist() for name in ("title", "heading_path", "text"))
-    texts = [search_text(*each) for each in zip(*fields, strict=True)]
-    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+    digests, texts = _texts(chunks)
     vectors = cache.get(digests)
     missing = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in vectors}
     vectors |= _embedded(missing, embedder, cache, report)
@@ -118,13 +127,11 @@ def _embedded(
 ) -> dict[bytes, Halves]:
     """Vectors of texts that are not kept yet; kept as they come, texts of like length together."""
     found: dict[bytes, Halves] = {}
-    order = sorted(missing, key=lambda digest: len(missing[digest]))
-    for start in range(0, len(order), KEPT_EACH):
-        part = order[start : start + KEPT_EACH]
+    for part in together(missing, KEPT_EACH):
         made = embedder.encode_passages([missing[digest] for digest in part]).astype(np.float16)
         cache.put(part, made)
         found |= dict(zip(part, made, strict=True))
-        report(start + len(part), len(order))
+        report(len(found), len(missing))
     return found
 
 

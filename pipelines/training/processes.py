@@ -58,7 +58,7 @@ def run_in_processes(body: Body, job: StageJob, count: int, *, gpus: int) -> Non
     stays a UserError; StageError for any other error, and for a worker that was killed.
     """
     workers: list[_Worker] = []
-    lent = replace(job, settings=_with_a_share_of_threads(job.settings, count), report=_silent, notes={})
+    lent = replace(job, settings=_with_a_share_of_threads(job.settings, count), report=_silent, notes={}, mapper=None)
     port = _free_port()
     try:
         for rank in range(count):
