@@ -4,7 +4,7 @@ Order, visible in `Searcher.results`: rewrite (a follow-up becomes a whole quest
 bring candidates), features (a weighted sum of what speaks for each), rerank, pick (diversity, a document's share).
 Vectors and words are fused by their scores, not their ranks: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for
 Hybrid Retrieval" (2023); reciprocal ranks throw away the size of a lead. The weights (`retrieval.weights`) were
-fitted on questions of several domains, each left out in turn (docs/retrieval.md).
+fitted on questions of several domains, each left out in turn (docs/search.md).
 Invariant: a hit's parts add up to its score.
 """
 
