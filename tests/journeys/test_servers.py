@@ -32,7 +32,13 @@ class Up:
     world: World
 
     def api(self, method: str, path: str, **body: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.prefect}/api{path}", json=body or None, timeout=30)
+        """As Prefect's own client asks: a server whose database is busy (503) is asked again."""
+        for _ in range(5):
+            answer = httpx.request(method, f"{self.prefect}/api{path}", json=body or None, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(2)
+        return answer
 
     def deployment(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api("GET", f"/deployments/name/{name}").json()
