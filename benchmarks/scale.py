@@ -80,14 +80,14 @@ def make(folder: Path, chunks: int) -> dict[str, Any]:
     return _written(folder, chunks, "made", lambda held: _groups(held, chunks))
 
 
-def change(folder: Path, share: float, before: str, name: str) -> dict[str, Any]:
-    """The same with a share of the documents replaced by other versions."""
+def change(folder: Path, share: float, before: str, name: str, version: int) -> dict[str, Any]:
+    """The same with a share of the documents replaced by another version of them."""
     file = pq.ParquetFile(Path(before) / "vectors.parquet")
     rows = file.metadata.num_rows
     documents = rows // synthetic.CHUNKS_A_DOCUMENT
     count = max(1, round(documents * share))
     changed = np.sort(np.random.default_rng(synthetic.SEED).permutation(documents)[:count])
-    done = _written(folder, rows, name, lambda held: _changed(held, file, changed))
+    done = _written(folder, rows, name, lambda held: _changed(held, file, changed, version))
     return {**done, "documents": count, "rows": count * synthetic.CHUNKS_A_DOCUMENT}
 
 
@@ -263,8 +263,8 @@ def _groups(held: synthetic.Material, chunks: int) -> Iterator[pa.Table]:
         yield table.slice(0, chunks - first * synthetic.CHUNKS_A_DOCUMENT)
 
 
-def _changed(held: synthetic.Material, file: pq.ParquetFile, changed: Ints) -> Iterator[pa.Table]:
-    """Row groups of a file with some documents replaced."""
+def _changed(held: synthetic.Material, file: pq.ParquetFile, changed: Ints, version: int) -> Iterator[pa.Table]:
+    """Row groups of a file with some documents replaced, each in its place."""
     size = synthetic.CHUNKS_A_DOCUMENT
     first = 0
     for group in range(file.num_row_groups):
@@ -273,8 +273,10 @@ def _changed(held: synthetic.Material, file: pq.ParquetFile, changed: Ints) -> I
         mine = changed[(changed >= own[0]) & (changed <= own[-1])]
         first += table.num_rows
         if len(mine):
-            kept = table.filter(pa.array(~np.isin(own, mine)))
-            table = pa.concat_tables([kept, synthetic.made(held, mine.tolist(), version=1).cast(table.schema)])
+            kept = ~np.isin(own, mine)
+            fresh = synthetic.made(held, mine.tolist(), version=version).cast(table.schema)
+            order = np.argsort(np.concatenate([own[kept], np.repeat(mine, size)]), kind="stable")
+            table = pa.concat_tables([table.filter(pa.array(kept)), fresh]).take(pa.array(order))
         yield table
 
 
@@ -368,9 +370,9 @@ def measure(folder: Path, chunks: int, data: Path | None, memory_gib: float) -> 
     figures["build"] = step("build", "made")
     figures["search"] = step("search", "made")
     before = "made"
-    for share in CHANGED:
+    for version, share in enumerate(CHANGED, 1):
         name = f"changed-{share}"
-        made = step("change", share, folder / before, name)
+        made = step("change", share, folder / before, name, version)
         figures[f"update_{share}"] = {**step("build", name), "rows": made["rows"]}
         before = name
     return figures

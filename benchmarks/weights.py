@@ -1,9 +1,10 @@
 """make bench-weights: the weights of `retrieval.weights`, fitted on several domains, each left out in turn.
 
 Prose questions (xquad_en, each document of chunking_eval), source code, its documentation, the sample. What is
-maximised is the mean over domains of nDCG@10 (of documents; in one long document, of passages), by coordinate ascent
-from the floor (vectors and BM25, half each), with a small price on every weight. A domain that was left out tells
-what the weights are worth on data that they have not seen: `floor`, `left_out`. Ends with one JSON object.
+maximised is the mean over domains of nDCG@10 (of documents; in one long document, of passages; the sample counts by
+both, and is left out by both), by coordinate ascent from the floor (vectors and BM25, half each), with a small price
+on every weight. A domain that was left out tells what the weights are worth on data that they have not seen: `floor`,
+`left_out`; `as_set` is the configuration's. Ends with one JSON object.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from benchmarks.corpora import Asked, Corpus, chunking_eval, sample, xquad
 from benchmarks.library_docs import library_code, library_pages
 from benchmarks.machine import machine, say
 from benchmarks.ranking import K, Span, relevant
+from pipelines.settings import load
 
 QUESTIONS_AT_MOST = 600
 STEPS = (0.2, 0.1, 0.05)
@@ -94,8 +96,8 @@ def _ascended(domains: Sequence[Domain], start: Floats) -> tuple[Floats, float]:
     return best, most
 
 
-def domain_of(corpus: Corpus, folder: Path) -> tuple[Domain, list[str]]:
-    """Build an index of a corpus as `index build` does, and gather what it brings for each question."""
+def domains_of(corpus: Corpus, folder: Path) -> tuple[dict[str, Domain], list[str]]:
+    """Build an index of a corpus as `index build` does, and gather what it brings for each question, by unit."""
     from pipelines import doors
     from pipelines.retrieval.features import all_features
     from pipelines.retrieval.search import Searcher
@@ -116,7 +118,9 @@ def domain_of(corpus: Corpus, folder: Path) -> tuple[Domain, list[str]]:
         spans = [Span(*each) for each in zip(*(found.column(name) for name in ("uri", "start", "end")), strict=True)]
         features = all_features(found)
         rows.append({"question": question, "spans": spans, "features": features})
-    return _padded(rows, documents="document" in corpus.units), list(rows[0]["features"])
+    named = {"document": corpus.name, "span": corpus.name if len(corpus.units) == 1 else f"{corpus.name}_passages"}
+    found = {named[unit]: _padded(rows, documents=unit == "document") for unit in corpus.units}
+    return found, list(rows[0]["features"])
 
 
 def _padded(rows: Sequence[Mapping[str, Any]], *, documents: bool) -> Domain:
@@ -167,16 +171,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with xquad_en/ and chunking_eval/")
     chosen = parser.parse_args()
     gathered: dict[str, Domain] = {}
+    family: dict[str, str] = {}
     names: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
         for corpus in domains(chosen.data, Path(temporary)):
-            gathered[corpus.name], names = domain_of(corpus, Path(temporary) / f"{corpus.name}-index")
+            found, names = domains_of(corpus, Path(temporary) / f"{corpus.name}-index")
+            gathered |= found
+            family |= dict.fromkeys(found, corpus.name)
     floor = np.array([FLOOR.get(name, 0.0) for name in names])
+    configured = load().retrieval.weights
+    as_set = np.array([configured.get(name, 0.0) for name in names])
     weights = fitted(list(gathered.values()), floor)
     figures = {}
     for name, domain in gathered.items():
-        others = fitted([each for other, each in gathered.items() if other != name], floor)
-        values = {"floor": floor, "left_out": others, "all": weights}
+        others = fitted([each for other, each in gathered.items() if family[other] != family[name]], floor)
+        values = {"floor": floor, "left_out": others, "all": weights, "as_set": as_set}
         figures[name] = {key: round(ndcg(domain, value), 4) for key, value in values.items()}
         say(f"{name}: {figures[name]}")
     print(

@@ -11,6 +11,7 @@ import getpass
 import os
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -437,6 +438,15 @@ def read_layer(path: Path, *, checked: bool = True) -> dict[str, Any]:
 def dump(settings: Settings) -> str:
     """The resolved settings as YAML, as a workspace keeps them."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def with_sections(settings: Settings, held: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """Settings under sections that a release was stored with; a knob newer than the release keeps its value here.
+
+    Raises pydantic's ValidationError for a value that is no longer allowed.
+    """
+    mine = settings.model_dump(mode="json")
+    return Settings.model_validate(mine | {name: {**mine[name], **section} for name, section in held.items()})
 
 
 def resolve(path: Path) -> Path:

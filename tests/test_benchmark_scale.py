@@ -68,17 +68,16 @@ def test_nearest_gives_the_best_rows_in_order() -> None:
     assert scores == pytest.approx(-np.sort(-everything, axis=1)[:, :7])
 
 
-def test_an_update_replaces_the_chosen_documents_alone(held: Material, tmp_path: Path) -> None:
-    documents = range(20)
-    before = made(held, documents)
-    place = tmp_path / "vectors.parquet"
-    pq.write_table(before, place, row_group_size=10 * CHUNKS_A_DOCUMENT)  # two groups of ten documents
-    after = pa.concat_tables(scale._changed(held, pq.ParquetFile(place), np.array([3, 14])))
-    gone = set(before.column("id").to_pylist()) - set(after.column("id").to_pylist())
-    assert gone == set(
-        before.column("id").to_pylist()[3 * 16 : 4 * 16] + before.column("id").to_pylist()[14 * 16 : 15 * 16]
-    )
-    assert after.num_rows == before.num_rows and len(set(after.column("id").to_pylist())) == before.num_rows
+def test_an_update_replaces_the_chosen_documents_alone_and_so_does_the_next(held: Material, tmp_path: Path) -> None:
+    tables = [made(held, range(20))]
+    for version, chosen in ((1, [3, 14]), (2, [3])):  # the second update replaces a document of the first
+        place = tmp_path / f"{version}.parquet"
+        pq.write_table(tables[-1], place, row_group_size=10 * CHUNKS_A_DOCUMENT)  # two groups of ten documents
+        tables.append(pa.concat_tables(scale._changed(held, pq.ParquetFile(place), np.array(chosen), version)))
+        before, after = (table.column("id").to_pylist() for table in tables[-2:])
+        assert len(set(after)) == len(after) == len(before)
+        own = [before[16 * number : 16 * (number + 1)] for number in chosen]
+        assert set(before) - set(after) == {name for names in own for name in names}
 
 
 def test_the_last_document_is_cut_so_that_the_number_is_the_one_asked_for(held: Material) -> None:

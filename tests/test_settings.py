@@ -61,3 +61,14 @@ def test_a_secret_in_the_settings_is_refused_and_not_repeated(tmp_path: Path, te
 def test_foreign_sources_that_are_missing_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no-such-folder"):
         open_workspace(Choices(tmp_path / "w", sources=(Path("no-such-folder"),)))
+
+
+def test_settings_stored_before_a_knob_existed_take_its_value_from_here() -> None:
+    now = configuration.load()
+    stored = now.model_dump(mode="json", include={"retrieval"})
+    del stored["retrieval"]["context_tokens"]
+    stored["retrieval"]["weights"] = {"vector": 0.5, "words": 0.5}
+    served = configuration.with_sections(now, stored)
+    assert served.retrieval.context_tokens == now.retrieval.context_tokens
+    assert served.retrieval.weights == {"vector": 0.5, "words": 0.5}  # as stored: no weight of today's slips in
+    assert served.training == now.training

@@ -16,7 +16,7 @@ from pipelines.artifacts import read_json, sha256_tree
 from pipelines.contracts import Message, content_id
 from pipelines.errors import StageError
 from pipelines.generation.engine import Completion, Engine
-from pipelines.settings import Generation, Settings
+from pipelines.settings import Generation, Settings, with_sections
 
 _LIBRARY = {"openvino": "openvino-genai", "transformers": "transformers", "openai": "openai"}
 
@@ -73,16 +73,10 @@ def _champion(folder: Path, settings: Settings) -> Description:
     served = read_json(folder / "settings.json")
     if (folder / "rewrite.yaml").exists():
         served["retrieval"]["rewrite_prompt"] = str(folder / "rewrite.yaml")
-    sections = {
-        name: type(getattr(settings, name)).model_validate(
-            {**getattr(settings, name).model_dump(mode="json"), **served[name]}
-        )
-        for name in ("retrieval", "generation", "embedding")
-    }
     return Description(
         role="champion",
         name=str(read_json(folder / "manifest.json")["id"]),
-        settings=settings.model_copy(update=sections),
+        settings=with_sections(settings, served),
         index=folder / "index",
         prompt=folder / "prompt.yaml",
         guardrails=folder / "guardrails.yaml",

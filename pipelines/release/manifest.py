@@ -12,7 +12,7 @@ from pipelines.artifacts import STAGE_FILE, Workspace, read_json, sha256_file
 from pipelines.contracts import Release, content_id
 from pipelines.errors import StageError
 from pipelines.modelfiles import model_digest
-from pipelines.settings import Settings, actor, resolve
+from pipelines.settings import Settings, actor, resolve, with_sections
 
 STAGE_PARTS = {
     "documents": "ingest",
@@ -129,7 +129,7 @@ def serving_settings(folder: Path, settings: Settings) -> Settings:
     held["generation"] |= {"base_url": mine.base_url, "prompt": str(mine.prompt), "batch_size": mine.batch_size}
     if (folder / "rewrite.yaml").exists():
         held["retrieval"]["rewrite_prompt"] = str(folder / "rewrite.yaml")
-    return Settings.model_validate(settings.model_dump(mode="json") | held)
+    return with_sections(settings, held)
 
 
 def outputs_digest(folder: Path, below: str = "") -> str:
