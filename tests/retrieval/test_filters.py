@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.contracts import Chunk, visible
 from pipelines.errors import QuestionFileError
+from pipelines.retrieval import index_writing
 from pipelines.retrieval.filters import EVERYTHING, Filters, filters_of, given_in_words, operators_filters
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import ROOT, Settings
@@ -44,9 +45,13 @@ def labelled() -> list[Chunk]:
 CHUNKS = labelled()
 
 
-@pytest.fixture(scope="module")
-def searcher(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Searcher:
-    job = embedded(tmp_path_factory.mktemp("filters"), CHUNKS, settings)
+@pytest.fixture(scope="module", params=["read through", "by indices"])
+def searcher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Searcher:
+    """Filters work by reading every row, and by the indices that a large table has: both find the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "by indices":
+            patch.setattr(index_writing, "SCALARS_FROM", 1)
+        job = embedded(tmp_path_factory.mktemp("filters"), CHUNKS, settings)
     return Searcher(settings, job.state, job.output)
 
 
