@@ -69,7 +69,7 @@ def likeness(text: str, units: Sequence[Unit], tokens: ModelTokens, window: int)
         found[part] = (before * after).sum(1)
     found[0] = found[1:].mean() if len(units) > 1 else 0.0
     spread: Floats = (found - found.mean()) / max(float(found.std()), 1e-6)
-    return spread
+    return spread.round(6)  # what is alike stays alike on another processor
 
 
 def _summed(texts: Sequence[str], tokens: ModelTokens) -> Floats:

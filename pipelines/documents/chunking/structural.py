@@ -46,7 +46,11 @@ def packed(
             runs += [
                 run for part in _sections(blocks, stretch, size) for run in _cut(blocks, part, costs, size, overlap)
             ]
-    return [_piece(text, blocks, run, counted) for run, counted in fitted(text, blocks, runs, tokens, size)]
+    found: list[Piece] = []
+    for run, counted in fitted(text, blocks, runs, tokens, size):
+        if not found or run[-1].end > found[-1].end:  # half of a run may be what it took over, and nothing more
+            found.append(_piece(text, blocks, run, counted))
+    return found
 
 
 def _cut(
