@@ -152,14 +152,14 @@ def project(opened: Opened, store: Store) -> None:
     from pipelines.generation.models import base_folder
     from pipelines.registry import Registry
     from pipelines.release.champion import project as project_champion
-    from pipelines.release.decide import releases, show
+    from pipelines.release.listing import in_states
     from pipelines.release.manifest import materialise
 
     project_champion(opened.workspace, store)
     registry = Registry(opened.workspace, opened.settings)
-    listed = releases(store)
+    listed = in_states(store)
     for each in listed[:1]:
-        manifest = Release.model_validate(show(store, each.id)["manifest"])
+        manifest = Release.model_validate(each.manifest)
         state = opened.workspace.state
         base = base_folder(opened.settings.generation.base_model, state)
         model = merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
@@ -302,64 +302,6 @@ def need_free_port(host: str, port: int, what: str) -> None:
                 f"{what} cannot listen on {host}:{port}: {exc.strerror}. Stop the program that holds it, or set "
                 f"servers.{what.lower()}_port."
             ) from exc
-
-
-# --- decisions -------------------------------------------------------------------------------
-
-
-def approve(choices: Choices, *, release: str | None, by: str, why: str) -> dict[str, Any]:
-    """Approve a pending release, then bring champion.json and MLflow in line."""
-    from pipelines.release import decide
-
-    policy = decide.load_policy(open_workspace(choices).settings.policies.release)
-    return _decided(choices, lambda store: decide.approve(store, policy, release=release, by=by, why=why))
-
-
-def reject(choices: Choices, *, release: str | None, by: str, why: str) -> dict[str, Any]:
-    """Reject a pending release."""
-    from pipelines.release import decide
-
-    return _decided(choices, lambda store: decide.reject(store, release=release, by=by, why=why))
-
-
-def rollback(choices: Choices, *, by: str, why: str) -> dict[str, Any]:
-    """Put the previous release back into production."""
-    from pipelines.release import decide
-
-    return _decided(choices, lambda store: decide.rollback(store, by=by, why=why))
-
-
-def releases(choices: Choices) -> list[dict[str, Any]]:
-    """Every release, newest first."""
-    from pipelines.release import decide
-
-    store = database(open_workspace(choices))
-    try:
-        return [each.model_dump(mode="json") for each in decide.releases(store)]
-    finally:
-        store.close()
-
-
-def show_release(choices: Choices, release: str) -> dict[str, Any]:
-    """One release with its manifest."""
-    from pipelines.release import decide
-
-    store = database(open_workspace(choices))
-    try:
-        return decide.show(store, release)
-    finally:
-        store.close()
-
-
-def _decided(choices: Choices, act: Callable[[Store], Any]) -> dict[str, Any]:
-    opened = open_workspace(choices)
-    store = database(opened)
-    try:
-        done: dict[str, Any] = act(store).model_dump(mode="json")
-        project(opened, store)
-    finally:
-        store.close()
-    return done
 
 
 def up(choices: Choices) -> None:
