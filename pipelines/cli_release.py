@@ -20,6 +20,7 @@ OneOrAll = Annotated[str | None, typer.Argument(help="Release id or its beginnin
 Named = Annotated[str, typer.Argument(help="Release id or its beginning.")]
 
 release = typer.Typer(help="One release.", no_args_is_help=True)
+decisions = typer.Typer(help="Decisions that reviewers left elsewhere.")
 
 
 def add_release_verbs(app: typer.Typer) -> None:
@@ -27,6 +28,7 @@ def add_release_verbs(app: typer.Typer) -> None:
     for verb in (approve, reject, rollback, releases):
         app.command()(verb)
     app.add_typer(release, name="release")
+    app.add_typer(decisions, name="decisions")
 
 
 def approve(
@@ -41,8 +43,9 @@ def approve(
 ) -> None:
     """Approve a pending release: the last approval that the policy requires moves it to production."""
     from pipelines import release_doors
+    from pipelines.release.review_tags import Said
 
-    said = release_doors.Said("approve", by, why, release, role, report_digest)
+    said = Said("approve", by, why, release, role, report_digest)
     _decided(release_doors.decided(at(workspace), said), as_json)
 
 
@@ -58,8 +61,9 @@ def reject(
 ) -> None:
     """Reject a pending release."""
     from pipelines import release_doors
+    from pipelines.release.review_tags import Said
 
-    said = release_doors.Said("reject", by, why, release, role, report_digest)
+    said = Said("reject", by, why, release, role, report_digest)
     _decided(release_doors.decided(at(workspace), said), as_json)
 
 
@@ -124,6 +128,20 @@ def release_diff(old: Named, new: Named, workspace: Workspace = None, as_json: A
 
     found = release_doors.difference(at(workspace), old, new)
     emit(found) if as_json else print(release_telling.told_difference(found))
+
+
+@decisions.callback()
+def decisions_verbs() -> None:
+    """Decisions that reviewers left elsewhere."""
+
+
+@decisions.command("poll")
+def decisions_poll(workspace: Workspace = None, as_json: AsJson = False) -> None:
+    """Take what reviewers asked for by tags on MLflow's page, and leave the outcome there."""
+    from pipelines import release_doors, release_telling
+
+    outcomes = release_doors.poll(at(workspace))
+    emit({"decisions": outcomes}) if as_json else print(release_telling.told_outcomes(outcomes))
 
 
 def _decided(done: dict[str, object], as_json: bool) -> None:

@@ -5,31 +5,20 @@ Rooms composed, nothing computed. A decision is SQL's; champion.json and MLflow 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipelines.contracts import Release
 from pipelines.errors import StageError
 from pipelines.release import decide, listing
 from pipelines.release.policy import ReleasePolicy, load_policy
+from pipelines.release.review_tags import Outcome, Said, taken
 from pipelines.store import Store
-from pipelines.verbs import database, project
+from pipelines.verbs import database, project, repair
 from pipelines.workspaces import Choices, Opened, open_workspace
 
 Act = Callable[[Store, ReleasePolicy, Opened], decide.Decided]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a reviewer said, by whichever way. `release` None: the only pending one; `role` None: the one left open."""
-
-    verdict: Literal["approve", "reject"]
-    by: str
-    why: str
-    release: str | None = None
-    role: str | None = None
-    report_digest: str | None = None
 
 
 def decided(choices: Choices, said: Said) -> dict[str, Any]:
@@ -41,6 +30,30 @@ def _taken(said: Said, store: Store, policy: ReleasePolicy, opened: Opened) -> d
     act = decide.approve if said.verdict == "approve" else decide.reject
     plain = {name: value for name, value in asdict(said).items() if name != "verdict"}
     return act(store, policy, opened.workspace.objects, **plain)
+
+
+def poll(choices: Choices) -> list[dict[str, Any]]:
+    """Take what reviewers asked for by tags in MLflow, one outcome a request; leave the outcome there.
+
+    The tags are taken away last: a crash before that leaves a request that is read again and changes nothing.
+    """
+    from pipelines.registry import Registry
+
+    with _opened(choices) as (opened, store, policy):
+        repair(opened, store)
+        if not listing.in_states(store):
+            return []
+        registry = Registry(opened.workspace, opened.settings)
+
+        def outcome(said: Said) -> decide.Decided:
+            return _taken(said, store, policy, opened)
+
+        outcomes: list[Outcome] = [taken(request, outcome) for request in registry.review_requests()]
+        if any(each.changed for each in outcomes):
+            project(opened, store)
+        for each in outcomes:
+            registry.answer_review(each.version, each.said, settled=each.settled)
+        return [asdict(each) for each in outcomes]
 
 
 def rollback(choices: Choices, *, by: str, why: str) -> dict[str, Any]:

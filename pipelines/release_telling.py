@@ -18,6 +18,12 @@ def told_decided(done: dict[str, Any]) -> str:
     return "\n".join([f"{done['said']}.", *_told(done)])
 
 
+def told_outcomes(outcomes: list[dict[str, Any]]) -> str:
+    """A line a request that was found in MLflow."""
+    lines = [f"{each['release'][:12]}  version {each['version']}: {each['said']}" for each in outcomes]
+    return "\n".join(lines) or "No model version carries a `review` tag."
+
+
 def told_release(shown: dict[str, Any]) -> str:
     """One release: decisions, evidence, parts."""
     lines = _told(shown)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import runner
-from pipelines.artifacts import RUN_FILE, Digests, Workspace, read_json, write_json
+from pipelines.artifacts import RUN_FILE, STAGE_FILE, Digests, Workspace, read_json, write_json
 from pipelines.contracts import Release
 from pipelines.errors import PortInUseError
 from pipelines.runner import Outcome
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Report = Callable[[int, int, str], None]
 RECORDED = ("train", "evaluate", "redteam")
 """Stages that MLflow keeps a run of."""
+PROJECTED = "projected.json"
+"""The states of releases that MLflow was last told of: what `repair` compares with, without opening MLflow."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,10 @@ def compared_with(name: str, opened: Opened, store: Store) -> Champion | None:
     """The release that a stage compares the candidate with, for the stages that ask."""
     if not STAGES[name].champion:
         return None
+    from pipelines.release.champion import project as project_champion
     from pipelines.release.champion import reference
 
+    project_champion(opened.workspace, store)  # a crash after a decision may have left it behind
     found = reference(opened.workspace, opened.settings, store)
     return Champion(found.release, found.folder) if found else None
 
@@ -117,6 +121,7 @@ def finished(opened: Opened) -> Summary | None:
     digests = Digests(opened.workspace.state / "digests.json")
     store = database(opened)
     try:
+        repair(opened, store)
         for name in STAGES:
             upstream = all((opened.workspace.stage(u) / "stage.json").exists() for u in STAGES[name].reads)
             champion = compared_with(name, opened, store) if upstream else None
@@ -164,10 +169,24 @@ def project(opened: Opened, store: Store) -> None:
         base = base_folder(opened.settings.generation.base_model, state)
         model = merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
         for stage in RECORDED:
-            registry.record(stage)
+            if (opened.workspace.stage(stage) / STAGE_FILE).exists():  # not where another machine decides
+                registry.record(stage)
         registry.register_candidate(manifest, verdict=each.verdict, model_folder=model)
         _register_prompt(opened, registry)
     registry.project({each.id: each.state for each in reversed(listed)})
+    write_json(opened.workspace.state / PROJECTED, {each.id: each.state for each in listed})
+
+
+def repair(opened: Opened, store: Store) -> None:
+    """Bring champion.json and MLflow in line with SQL, where a crash after a decision left them behind."""
+    from pipelines.release.champion import project as project_champion
+    from pipelines.release.listing import in_states
+
+    project_champion(opened.workspace, store)
+    place = opened.workspace.state / PROJECTED
+    states = {each.id: each.state for each in in_states(store)}
+    if states != (read_json(place) if place.exists() else {}):
+        project(opened, store)
 
 
 def _register_prompt(opened: Opened, registry: Any) -> None:
