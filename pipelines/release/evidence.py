@@ -20,12 +20,14 @@ from sqlalchemy.orm import Session
 from pipelines.artifacts import RUN_FILE, ObjectStore, Workspace, read_json, sha256_file
 from pipelines.contracts import Contract, Release
 from pipelines.errors import DecisionError
-from pipelines.release.policy import EvidenceKind, ReleasePolicy, aware, expired
+from pipelines.release.policy import EvidenceKind, ReleasePolicy, aware, expired, same_person
 from pipelines.store import EvidenceRow, ReleaseRow, Store
 
 OWN = {"evaluation": ("report", "evaluate"), "red_team": ("redteam", "redteam")}
 """Kind to the part of the release that it is, and to its stage."""
 ATTACHED = ("unit_tests", "human_review", "compliance")
+VOUCHED = ("human_review", "compliance")
+"""Kinds that are worth what the person is who attaches them: not the one who trained the release."""
 LARGEST_BYTES = 50_000_000
 MENDED = {
     "evaluation": "`groundwork run` makes a release with its evaluation",
@@ -97,7 +99,7 @@ def attach(
     summary = _summary(kind, file)
     digest = sha256_file(file)
     before = _newest(session, row.id).get(kind)
-    if before is not None and before.digest == digest:
+    if before is not None and before.digest == digest and same_person(before.who, by):
         said = (
             f"{file.name} is the {kind} of release {row.id[:12]} since {before.when:%Y-%m-%d} already; nothing changed"
         )
@@ -120,7 +122,7 @@ def lines(
     for kind in (*OWN, *ATTACHED):
         required = kind in policy.evidence
         if kind in newest:
-            wrong = _wrong(newest[kind], policy, objects, now)
+            wrong = _wrong(newest[kind], row.trained_by, policy, objects, now)
             found.append(_line(newest[kind], required=required).model_copy(update={"wrong": wrong}))
         elif required:
             wrong = f"there is none; {_mended(kind, row.id)}"
@@ -146,11 +148,16 @@ def _line(row: EvidenceRow, *, required: bool) -> Line:
     return Line.model_validate({**held, "when": aware(row.when), "required": required})
 
 
-def _wrong(row: EvidenceRow, policy: ReleasePolicy, objects: ObjectStore, now: datetime) -> str | None:
+def _wrong(row: EvidenceRow, trained_by: str, policy: ReleasePolicy, objects: ObjectStore, now: datetime) -> str | None:
     limits = policy.expires_after_days
     days = limits.report if row.kind == "evaluation" else limits.evidence
     if row.kind not in OWN and (damaged := _damaged(row.digest, objects)):
         return f"{damaged}; {_mended(row.kind, row.release)}"
+    if policy.separation_of_duties and row.kind in VOUCHED and same_person(row.who, trained_by):
+        return (
+            f"{row.who} attached it, who trained the release; somebody else must (separation of duties): "
+            f"{_mended(row.kind, row.release)}"
+        )
     if expired(row.when, days, now):
         age = (now - aware(row.when)) // timedelta(days=1)
         return f"it is {age} days old, and counts for {days}; {_renewed(row.kind, row.release)}"

@@ -83,10 +83,22 @@ def test_the_same_file_again_changes_nothing_and_says_so(desk: Desk, tmp_path: P
     release = desk.pending()
     letter = written(tmp_path, "signed")
     assert desk.attach(release, "compliance", letter).changed
-    again = desk.attach(release, "compliance", letter, by="somebody else")
+    again = desk.attach(release, "compliance", letter, by=" TESTER")
     assert (again.changed, again.said.endswith("nothing changed")) == (False, True)
     with desk.store.reading() as session:
         assert session.query(EvidenceRow).filter_by(kind="compliance").count() == 1
+
+
+def test_who_trained_does_not_vouch_for_their_own_release(desk: Desk, tmp_path: Path) -> None:
+    desk.policy = asking_for("compliance", "unit_tests")
+    release = desk.pending()
+    letter = written(tmp_path, "signed", "letter.txt")
+    desk.attach(release, "unit_tests", written(tmp_path, PASSED), by="trainer")  # a file of counts needs no voucher
+    desk.attach(release, "compliance", letter, by="Trainer")
+    with pytest.raises(DecisionError, match="Trainer attached it, who trained the release"):
+        desk.approve()
+    desk.attach(release, "compliance", letter, by="anna")
+    assert desk.approve().state == "production"
 
 
 def test_old_evidence_does_not_count(desk: Desk, tmp_path: Path) -> None:
