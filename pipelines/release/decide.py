@@ -219,8 +219,10 @@ def _need_seen(row: ReleaseRow, report_digest: str | None, objects: ObjectStore)
     if len(given) < SHORTEST_DIGEST:
         raise DecisionError(f"--report-digest {report_digest!r}: give {SHORTEST_DIGEST} characters of it or more.")
     release = Release.model_validate(row.manifest)
-    files = listing(objects, release.objects["report"])
-    if not any(digest.startswith(given) for digest in (row.report_digest, *(files.get(name, "") for name in PAGES))):
+    stored = release.objects["report"]  # what `release show` gives as the evaluation's digest
+    files = listing(objects, stored)
+    names = (row.report_digest, stored, *(files.get(name, "") for name in PAGES))
+    if not any(digest.startswith(given) for digest in names):
         raise DecisionError(
             f"The report that you read ({given[:12]}) is not that of release {row.id[:12]} "
             f"({row.report_digest[:12]}): it has changed since, or another run has written its own. "

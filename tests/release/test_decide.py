@@ -152,6 +152,7 @@ def test_approval_of_another_report_than_the_one_read_is_refused(desk: Desk) -> 
         desk.approve(report_digest=seen.parts["report"][:6])
     assert desk.states() == {release: "pending"}
     desk.approve(report_digest=seen.parts["report"][:12])
+    assert desk.approve(release, report_digest=seen.objects["report"]).changed is False  # as `release show` names it
 
 
 @pytest.mark.parametrize("page", ["report.html", "report.json"])
