@@ -69,12 +69,12 @@ def told_difference(found: dict[str, Any]) -> str:
             lines += ["", f"{title}:", *(f"  {each['name']}: {each['old']} -> {each['new']}" for each in rows)]
     for text in found["texts"]:
         lines += ["", text["diff"]]
-    lines += ["", f"{'Figures of each own report':<40}{'old':<24}new"]
+    lines += ["", f"{'Figures of each own report':<40}{'old':<26}new"]
     if not found["same_suite"]:
         lines.append("  (by two different suites: they do not measure the same)")
     for each in found["figures"]:
         old, new = (_figure(each, side) for side in ("old", "new"))
-        lines.append(f"  {each['metric']:<38}{old:<24}{new}")
+        lines.append(f"  {each['metric']:<38}{old:<26}{new}")
     return "\n".join(lines)
 
 
