@@ -11,9 +11,10 @@ from prefect.schedules import Cron
 
 from flows.lifecycle import evaluate, ingest, lifecycle, release, train
 from flows.parameters import Where
-from flows.review import decide
+from flows.review import decide, decisions
 
 WEEKLY = "0 3 * * 1"
+OFTEN = "*/5 * * * *"
 
 
 def serve_deployments(workspace: Path) -> None:
@@ -32,7 +33,15 @@ def serve_deployments(workspace: Path) -> None:
         tags=["groundwork"],
         description="Every Monday at 03:00 UTC, once it is switched on.",
     )
-    serve(*deployments, weekly, pause_on_shutdown=False)
+    polling = decisions.to_deployment(
+        name="local",
+        parameters={"at": at},
+        concurrency_limit=1,
+        schedules=[Cron(OFTEN, timezone="UTC")],
+        tags=["groundwork"],
+        description="Every five minutes: what reviewers asked for by tags on MLflow's page.",
+    )
+    serve(*deployments, weekly, polling, pause_on_shutdown=False)
 
 
 if __name__ == "__main__":

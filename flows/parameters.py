@@ -51,3 +51,7 @@ class Verdict(BaseModel):
     by: str = Field(min_length=1, description="Who you are. Nobody approves what they trained.")
     why: str = Field(min_length=1, description="Your reason; it is kept with the decision.")
     release: str | None = Field(None, description="Release id or its beginning. Empty: the only pending one.")
+    role: str | None = Field(None, description="In which role you decide. Empty: the one that the policy leaves open.")
+    report_digest: str | None = Field(
+        None, description="Digest of the report that you read; a release with another report is refused."
+    )

@@ -6,15 +6,14 @@ Imports stay inside the verbs: `groundwork --help` loads nothing of the pipeline
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pipelines.cli_release import add_release_verbs
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
-
-if TYPE_CHECKING:
-    from pipelines.workspaces import Choices
+from pipelines.options import AsJson, Config, Profile, Workspace, at
 
 app = typer.Typer(
     help="Documents in; a grounded, fine-tuned, judged and approved language model out.",
@@ -27,12 +26,11 @@ data = typer.Typer(help="Data under version control.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
 sources_app = typer.Typer(help="Where documents come from.")
 retrieval = typer.Typer(help="How well passages are found.", no_args_is_help=True)
-release = typer.Typer(help="One release.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(sources_app, name="sources")
 app.add_typer(index, name="index")
 app.add_typer(retrieval, name="retrieval")
-app.add_typer(release, name="release")
+add_release_verbs(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""
@@ -41,22 +39,8 @@ SOURCES = "Folder, file, glob, archive, https://, s3:// or git+https:// address;
 COMPARED = "Two of: settings file (YAML) of the keys that differ, folder of a workspace, `current`."
 FILTERS = "tenant=, labels=a,b, language=, since=, until=, under=, superseded=true|false; may be repeated."
 VERSION = "Tag or its beginning, or `current`."
-Workspace = Annotated[Path | None, typer.Option(help="Folder of stage outputs and state (default: data/).")]
-Config = Annotated[Path | None, typer.Option(help="Settings laid over the profile and the defaults.")]
-Profile = Annotated[str | None, typer.Option(help="local, gpu or cluster.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, or JSON Lines, on stdout.")]
-By = Annotated[str, typer.Option(help="Who decides.")]
-Why = Annotated[str, typer.Option(help="The reason, kept with the decision.")]
-ReleaseId = Annotated[str | None, typer.Argument(help="Release id or its beginning; without it, the only pending one.")]
 Refresh = Annotated[bool, typer.Option(help="Fetch what has changed of remote sources first.")]
 Queries = Annotated[Path | None, typer.Option(help="JSON Lines of id and query.")]
-
-
-def at(workspace: Path | None, config: Path | None = None, profile: str | None = None) -> "Choices":
-    """The choices that most verbs share."""
-    from pipelines.workspaces import Choices
-
-    return Choices(workspace, config, profile)
 
 
 @app.command()
@@ -287,54 +271,6 @@ def gate(
 
 
 @app.command()
-def approve(
-    release: ReleaseId = None, *, by: By, why: Why, workspace: Workspace = None, as_json: AsJson = False
-) -> None:
-    """Approve a pending release: it goes to production."""
-    from pipelines import verbs
-
-    _decided(verbs.approve(at(workspace), release=release, by=by, why=why), as_json)
-
-
-@app.command()
-def reject(
-    release: ReleaseId = None, *, by: By, why: Why, workspace: Workspace = None, as_json: AsJson = False
-) -> None:
-    """Reject a pending release."""
-    from pipelines import verbs
-
-    _decided(verbs.reject(at(workspace), release=release, by=by, why=why), as_json)
-
-
-@app.command()
-def rollback(
-    by: By = "", why: Why = "rolled back by hand", workspace: Workspace = None, as_json: AsJson = False
-) -> None:
-    """Put the previous release back into production."""
-    from pipelines import verbs
-    from pipelines.settings import actor
-
-    _decided(verbs.rollback(at(workspace), by=by or actor(), why=why), as_json)
-
-
-@app.command()
-def releases(workspace: Workspace = None, as_json: AsJson = False) -> None:
-    """List the releases, newest first."""
-    from pipelines import telling, verbs
-
-    listed = verbs.releases(at(workspace))
-    emit({"releases": listed}) if as_json else print(telling.told_releases(listed))
-
-
-@release.command("show")
-def release_show(release: str, workspace: Workspace = None, as_json: AsJson = False) -> None:
-    """A release with its manifest and every decision on it."""
-    from pipelines import verbs
-
-    emit(verbs.show_release(at(workspace), release))
-
-
-@app.command()
 def up(workspace: Workspace = None, config: Config = None, profile: Profile = None) -> None:
     """Start Prefect, its worker and MLflow on this machine; Ctrl-C stops them all."""
     from pipelines import verbs
@@ -356,12 +292,6 @@ def data_pipeline() -> None:
     from pipelines import doors
 
     doors.write_pipeline()
-
-
-def _decided(done: dict[str, object], as_json: bool) -> None:
-    from pipelines import telling
-
-    emit(done) if as_json else print(telling.told_releases([done]))
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ def _hit_line(hit: Hit) -> dict[str, Any]:
 
 def ask(choices: Choices, question: str | None, queries: Path | None) -> list[dict[str, Any]]:
     """Answers from the release in production, else from the pending one; the notice says which."""
-    from pipelines.release.decide import in_state
+    from pipelines.release.listing import in_state
 
     asked = queries_of(question, queries)
     opened = open_workspace(choices)

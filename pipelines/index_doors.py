@@ -166,7 +166,7 @@ def _users(opened: Opened) -> defaultdict[str, list[str]]:
 
 def _releases(opened: Opened) -> dict[str, Path]:
     """The folder with the index of each release that may serve, by its state and id, from the object store."""
-    from pipelines.release.decide import in_states
+    from pipelines.release.listing import in_states
     from pipelines.release.manifest import materialise
 
     store = database(opened)

@@ -18,6 +18,7 @@ from typing import Any
 from pipelines.artifacts import STAGE_FILE, Workspace, read_json
 from pipelines.contracts import Release
 from pipelines.errors import SettingsError
+from pipelines.release.review_tags import OUTCOME, REQUEST, REVIEW, Tagged
 from pipelines.settings import Settings
 
 MODEL = "groundwork"
@@ -26,6 +27,8 @@ ALIASES = {"pending": "staging", "production": "production", "previous": "previo
 """State of a release to the alias that its model version carries."""
 METRICS_AT_ONCE = 1000
 """Most that MLflow takes in one call."""
+MOST_OF_A_TAG = 5000
+"""Characters that MLflow takes of a tag's value."""
 STATUS = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
 
 
@@ -198,6 +201,7 @@ class Registry:
                 "verdict": verdict,
                 "trained_by": release.trained_by,
                 "stage": "pending",
+                "report": release.parts["report"],
             }
             for key, value in tags.items():
                 self.client.set_model_version_tag(MODEL, version, key, value)
@@ -237,6 +241,25 @@ class Registry:
             if not states:
                 return
             self._set_aliases(wanted)
+
+    # --- what reviewers say there ---
+
+    def review_requests(self) -> list[Tagged]:
+        """The model versions that carry a `review` tag, oldest first."""
+        with _quiet():
+            found = self.client.search_model_versions(f"name = '{MODEL}'")
+        asked = [each for each in found if REVIEW in each.tags and "release" in each.tags]
+        asked.sort(key=lambda each: int(each.version))
+        return [Tagged(str(each.version), each.tags["release"], dict(each.tags)) for each in asked]
+
+    def answer_review(self, version: str, said: str, *, settled: bool) -> None:
+        """Leave the outcome beside a request, and take the request's tags away once it is settled."""
+        with _quiet():
+            self.client.set_model_version_tag(MODEL, version, OUTCOME, said[:MOST_OF_A_TAG])
+            held = self.client.get_model_version(MODEL, version).tags
+            for name in REQUEST if settled else ():
+                if name in held:
+                    self.client.delete_model_version_tag(MODEL, version, name)
 
     def _set_aliases(self, wanted: dict[str, str]) -> None:
         from mlflow.exceptions import MlflowException

@@ -1,4 +1,4 @@
-"""The SQL database: releases and their states, approvals, audit. It is the truth of what was decided.
+"""The SQL database: releases and their states, approvals, evidence, audit. It is the truth of what was decided.
 
 SQLite in WAL mode in the workspace by default, Postgres by URL; the schema is brought up to date by
 Alembic when it is opened (Alembic is imported only when there is something to do).
@@ -19,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from pipelines.contracts import content_id
 from pipelines.errors import SettingsError
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration in pipelines/migrations/versions."""
 
 
@@ -74,6 +74,28 @@ class AuditRow(Base):
     subject: Mapped[str] = mapped_column(String(255))
     detail: Mapped[dict[str, Any]]
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class EvidenceRow(Base):
+    """What was laid on the table for a release: append-only."""
+
+    __tablename__ = "evidence"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    release: Mapped[str] = mapped_column(ForeignKey("releases.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    digest: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    who: Mapped[str] = mapped_column(String(255))
+    when: Mapped[datetime]
+    summary: Mapped[dict[str, Any]]
+
+
+class DeliveryRow(Base):
+    """A webhook delivery that was taken: one that comes again is refused."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    when: Mapped[datetime]
 
 
 class Store:

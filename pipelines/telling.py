@@ -23,7 +23,6 @@ SYNTHETIC = (
     "made from the documents by rules (synthetic), for want of a question file: figures compare systems, "
     "and do not say how people's questions will fare"
 )
-NOTHING = "Nothing has been registered yet: `groundwork run` makes a release."
 
 
 def told(summary: Summary) -> str:
@@ -315,14 +314,3 @@ def told_sources(listed: list[dict[str, Any]]) -> str:
         facts += [f"{name}: {value}" for name, value in (each.get("notes") or {}).items()]
         lines.append(" " * 8 + "; ".join(facts))
     return "\n".join(lines)
-
-
-def told_releases(listed: list[dict[str, Any]]) -> str:
-    """A line a release."""
-    lines = []
-    for each in listed:
-        lines.append(f"{each['id'][:12]}  {each['state']:<11} {each['verdict']:<12} trained by {each['trained_by']}")
-        if each.get("warning"):
-            lines.append(f"              warning: {each['warning']}")
-        lines += [f"              {d['verdict']} by {d['who']}: {d['why']}" for d in each["decided"]]
-    return "\n".join(lines) or NOTHING

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import runner
-from pipelines.artifacts import RUN_FILE, Digests, Workspace, read_json, write_json
+from pipelines.artifacts import RUN_FILE, STAGE_FILE, Digests, Workspace, read_json, write_json
 from pipelines.contracts import Release
 from pipelines.errors import PortInUseError
 from pipelines.runner import Outcome
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Report = Callable[[int, int, str], None]
 RECORDED = ("train", "evaluate", "redteam")
 """Stages that MLflow keeps a run of."""
+PROJECTED = "projected.json"
+"""The states of releases that MLflow was last told of: what `repair` compares with, without opening MLflow."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,10 @@ def compared_with(name: str, opened: Opened, store: Store) -> Champion | None:
     """The release that a stage compares the candidate with, for the stages that ask."""
     if not STAGES[name].champion:
         return None
+    from pipelines.release.champion import project as project_champion
     from pipelines.release.champion import reference
 
+    project_champion(opened.workspace, store)  # a crash after a decision may have left it behind
     found = reference(opened.workspace, opened.settings, store)
     return Champion(found.release, found.folder) if found else None
 
@@ -117,6 +121,7 @@ def finished(opened: Opened) -> Summary | None:
     digests = Digests(opened.workspace.state / "digests.json")
     store = database(opened)
     try:
+        repair(opened, store)
         for name in STAGES:
             upstream = all((opened.workspace.stage(u) / "stage.json").exists() for u in STAGES[name].reads)
             champion = compared_with(name, opened, store) if upstream else None
@@ -152,22 +157,36 @@ def project(opened: Opened, store: Store) -> None:
     from pipelines.generation.models import base_folder
     from pipelines.registry import Registry
     from pipelines.release.champion import project as project_champion
-    from pipelines.release.decide import releases, show
+    from pipelines.release.listing import in_states
     from pipelines.release.manifest import materialise
 
     project_champion(opened.workspace, store)
     registry = Registry(opened.workspace, opened.settings)
-    listed = releases(store)
+    listed = in_states(store)
     for each in listed[:1]:
-        manifest = Release.model_validate(show(store, each.id)["manifest"])
+        manifest = Release.model_validate(each.manifest)
         state = opened.workspace.state
         base = base_folder(opened.settings.generation.base_model, state)
         model = merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
         for stage in RECORDED:
-            registry.record(stage)
+            if (opened.workspace.stage(stage) / STAGE_FILE).exists():  # not where another machine decides
+                registry.record(stage)
         registry.register_candidate(manifest, verdict=each.verdict, model_folder=model)
         _register_prompt(opened, registry)
     registry.project({each.id: each.state for each in reversed(listed)})
+    write_json(opened.workspace.state / PROJECTED, {each.id: each.state for each in listed})
+
+
+def repair(opened: Opened, store: Store) -> None:
+    """Bring champion.json and MLflow in line with SQL, where a crash after a decision left them behind."""
+    from pipelines.release.champion import project as project_champion
+    from pipelines.release.listing import in_states
+
+    project_champion(opened.workspace, store)
+    place = opened.workspace.state / PROJECTED
+    states = {each.id: each.state for each in in_states(store)}
+    if states != (read_json(place) if place.exists() else {}):
+        project(opened, store)
 
 
 def _register_prompt(opened: Opened, registry: Any) -> None:
@@ -302,64 +321,6 @@ def need_free_port(host: str, port: int, what: str) -> None:
                 f"{what} cannot listen on {host}:{port}: {exc.strerror}. Stop the program that holds it, or set "
                 f"servers.{what.lower()}_port."
             ) from exc
-
-
-# --- decisions -------------------------------------------------------------------------------
-
-
-def approve(choices: Choices, *, release: str | None, by: str, why: str) -> dict[str, Any]:
-    """Approve a pending release, then bring champion.json and MLflow in line."""
-    from pipelines.release import decide
-
-    policy = decide.load_policy(open_workspace(choices).settings.policies.release)
-    return _decided(choices, lambda store: decide.approve(store, policy, release=release, by=by, why=why))
-
-
-def reject(choices: Choices, *, release: str | None, by: str, why: str) -> dict[str, Any]:
-    """Reject a pending release."""
-    from pipelines.release import decide
-
-    return _decided(choices, lambda store: decide.reject(store, release=release, by=by, why=why))
-
-
-def rollback(choices: Choices, *, by: str, why: str) -> dict[str, Any]:
-    """Put the previous release back into production."""
-    from pipelines.release import decide
-
-    return _decided(choices, lambda store: decide.rollback(store, by=by, why=why))
-
-
-def releases(choices: Choices) -> list[dict[str, Any]]:
-    """Every release, newest first."""
-    from pipelines.release import decide
-
-    store = database(open_workspace(choices))
-    try:
-        return [each.model_dump(mode="json") for each in decide.releases(store)]
-    finally:
-        store.close()
-
-
-def show_release(choices: Choices, release: str) -> dict[str, Any]:
-    """One release with its manifest."""
-    from pipelines.release import decide
-
-    store = database(open_workspace(choices))
-    try:
-        return decide.show(store, release)
-    finally:
-        store.close()
-
-
-def _decided(choices: Choices, act: Callable[[Store], Any]) -> dict[str, Any]:
-    opened = open_workspace(choices)
-    store = database(opened)
-    try:
-        done: dict[str, Any] = act(store).model_dump(mode="json")
-        project(opened, store)
-    finally:
-        store.close()
-    return done
 
 
 def up(choices: Choices) -> None:

@@ -24,7 +24,7 @@ ROOMS = [
 FOUNDATION = {"contracts", "artifacts", "settings", "errors", "store", "modelfiles", "shards"}
 COMPOSERS = {
     *("cli", "verbs", "doors", "index_doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
-    *("registry", "dataversion"),
+    *("registry", "dataversion", "options", "cli_release", "release_doors", "release_telling"),
 }
 DOORS = {
     "prefect": ("flows/",),

@@ -48,6 +48,17 @@ ANSWERING = (
     "embedding",
 )
 """The parts that shape an answer."""
+UNHASHED_SETTINGS = frozenset({"prompt", "rewrite_prompt", "base_url", "batch_size"})
+"""Settings of a section that its digest leaves out: files are parts of their own, the rest does not shape an answer."""
+REBUILT = {"adapter": "adapter", "index": "index", "report": "report"}
+"""Folder of the copy that serving reads to its part."""
+COPIED = {
+    "prompt.yaml": "prompt",
+    "rewrite.yaml": "rewrite_prompt",
+    "guardrails.yaml": "guardrail_policy",
+    "settings.json": "settings",
+}
+"""File of the same copy to its part."""
 
 
 def parts_of(
@@ -58,9 +69,8 @@ def parts_of(
     parts |= {part: sha256_file(_file(settings, setting)) for part, setting in FILE_PARTS.items()}
     parts["adapter"] = outputs_digest(workspace.stage("train"), below="adapter/")
     parts["base_model"] = model_digest(settings.generation.base_model)
-    elsewhere = {"prompt", "rewrite_prompt", "base_url", "batch_size"}
     for section in ("retrieval", "generation", "embedding"):
-        plain = getattr(settings, section).model_dump(mode="json", exclude=elsewhere)
+        plain = getattr(settings, section).model_dump(mode="json", exclude=set(UNHASHED_SETTINGS))
         parts[section] = content_id(plain)
     return parts
 
@@ -108,14 +118,9 @@ def materialise(release: Release, workspace: Workspace) -> Path:
     store = workspace.objects
     with replacing(folder) as fresh:
         fresh.mkdir(parents=True)
-        for name, part in (("adapter", "adapter"), ("index", "index"), ("report", "report")):
+        for name, part in REBUILT.items():
             store.get_tree(release.objects[part], fresh / name)
-        for name, part in (
-            ("prompt.yaml", "prompt"),
-            ("rewrite.yaml", "rewrite_prompt"),
-            ("guardrails.yaml", "guardrail_policy"),
-            ("settings.json", "settings"),
-        ):
+        for name, part in COPIED.items():
             if part in release.objects:  # older releases have no rewriting prompt
                 (fresh / name).write_bytes(store.get(release.objects[part]).read_bytes())
         write_json(fresh / "manifest.json", release)

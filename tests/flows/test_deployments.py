@@ -24,6 +24,7 @@ def test_there_is_a_deployment_for_every_flow() -> None:
         "release",
         "lifecycle",
         "decide",
+        "decisions",
     ]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,14 +84,32 @@ def test_nobody_approves_what_they_trained_and_somebody_else_may(lived: World) -
     assert "separation of duties" in done.stderr
     assert "say which" in lived.groundwork("approve", "--by", "reviewer", "--why", "fine", expect=2).stderr
     lived.groundwork("rollback", "--by", "op", "--why", "try", expect=2)
-    for release in (first, second):
-        lived.groundwork("approve", release, "--by", "reviewer", "--why", "read the report")
-        assert state_of(lived, release) == "production"
-    assert state_of(lived, first) == "previous"
+    lived.groundwork("approve", first, "--by", "reviewer", "--why", "read the report")
+    assert state_of(lived, first) == "production"
+    asked, outcome = approved_on_the_page_of_mlflow(lived, second)
+    assert asked["changed"]
+    assert outcome == f"approved by reviewer as reviewer: release {second[:12]} is in production"
+    assert (state_of(lived, first), state_of(lived, second)) == ("previous", "production")
+    assert "whole" in lived.groundwork("release", "verify", second).stdout
     assert aliases(lived) == {"production": second, "previous": first}
     lived.groundwork("rollback", "--by", "op", "--why", "worse")
     assert (state_of(lived, first), state_of(lived, second)) == ("production", "rolled_back")
     assert aliases(lived) == {"production": first}
+
+
+def approved_on_the_page_of_mlflow(lived: World, release: str) -> tuple[dict[str, Any], str]:
+    """Approve by tags of the model version; what the poll says, and the outcome that it leaves there."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{lived.workspace / 'state' / 'mlflow.db'}")
+    (version,) = client.search_model_versions(f"name = 'groundwork' and tags.release = '{release}'")
+    request = {"review": "approved", "review_by": "reviewer", "review_why": "read the page"}
+    for tag, value in {**request, "review_report": version.tags["report"]}.items():
+        client.set_model_version_tag("groundwork", version.version, tag, value)
+    (asked,) = lived.json("decisions", "poll")["decisions"]
+    left = client.get_model_version("groundwork", version.version).tags
+    assert {*request, "review_report"} & set(left) == set()
+    return asked, left["review_outcome"]
 
 
 def aliases(lived: World) -> dict[str, str]:
