@@ -5,6 +5,7 @@ belongs to one group; (item, metric, repeat) occurs once. Nothing is dropped: wh
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,13 @@ class Measured:
 
 NOTHING = Measured({}, {})
 """A metric without a row."""
+_UNITS = re.compile(r"_(s|ms|usd|tokens|bytes|mib)$")
+"""Endings of metrics that have a unit: whatever their values here, they are no shares."""
+
+
+def is_share(metric: str, values: Iterable[float]) -> bool:
+    """Whether a metric runs from 0 to 1: it has no unit in its name and every value lies there."""
+    return not _UNITS.search(metric) and all(0.0 <= value <= 1.0 for value in values)
 
 
 def read_items(path: Path) -> list[Item]:
@@ -50,8 +58,12 @@ def read_items(path: Path) -> list[Item]:
 
 
 def checked(items: Sequence[Item], where: str) -> list[Item]:
-    """The items, NaN as None. Raises QuestionFileError for an infinite value or a repeated row."""
+    """The items, NaN as None.
+
+    Raises QuestionFileError for an infinite value, a repeated row or an item of two groups.
+    """
     seen: set[tuple[str, str, int]] = set()
+    groups: dict[tuple[str, str], str] = {}
     good = []
     for item in items:
         key = (item.item, item.metric, item.repeat)
@@ -59,6 +71,12 @@ def checked(items: Sequence[Item], where: str) -> list[Item]:
             raise QuestionFileError(
                 f"{where}: item {item.item!r} has metric {item.metric!r} twice with repeat {item.repeat}; "
                 "number repeated measurements in `repeat`."
+            )
+        group = groups.setdefault((item.metric, item.item), item.group)
+        if group != item.group:
+            raise QuestionFileError(
+                f"{where}: metric {item.metric!r}: item {item.item!r} is of group {group!r} in one row and of "
+                f"{item.group!r} in another; name the one document that it depends on."
             )
         seen.add(key)
         good.append(_finite(item, where))

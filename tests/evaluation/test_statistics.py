@@ -131,10 +131,11 @@ def test_equal_systems_differ_significantly_in_about_alpha_of_cases(n_groups: in
 
 
 def test_korn_graubard_counts_repeated_items_once() -> None:
-    # 10 documents of 4 identical items each carry no more than 10 items' worth.
+    # 10 documents of 4 identical items each carry no more than 10 items' worth, times (t39 / t9)^2 at 97.5%.
     values = np.repeat([1.0, 0, 0, 1, 0, 0, 1, 0, 0, 0], 4)
     groups = [str(i // 4) for i in range(40)]
-    assert s.effective_items(values, groups) == pytest.approx(10, abs=1.01)
+    certain = (stats.t.ppf(0.975, 39) / stats.t.ppf(0.975, 9)) ** 2
+    assert s.effective_items(values, groups) == pytest.approx(10 * certain)
     assert s.effective_items(np.array([1.0, 0, 1]), ["a", "b", "c"]) == 3
     assert s.effective_items(np.zeros(6), ["a", "a", "b", "b", "c", "c"]) == 3
 
