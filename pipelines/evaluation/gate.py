@@ -19,13 +19,14 @@ correction (intersection-union test, Berger 1982). A FAIL needs only one, so the
 corrected for their number (Holm 1979); primary and limits are claims of their own and are not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 from pipelines.artifacts import StageJob, read_json, sha256_file, write_json
 from pipelines.contracts import Decision, Item, Rule, Verdict
-from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, read_items
+from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, need_even_repeats, read_items
 from pipelines.evaluation.looks import LEDGER, alpha_at, look_of, record, standing, withheld
 from pipelines.evaluation.policy import GatePolicy, load_policy, load_targets
 from pipelines.evaluation.rules import Chance, apply_guard, apply_limit, apply_primary, corrected
@@ -50,10 +51,14 @@ def decide(
     """Apply every rule of the policy to the items of both systems.
 
     `look`: which comparison on this golden set it is; later ones have less of alpha to spend.
-    Raises QuestionFileError for a repeated row, an infinite value or groups that disagree, PolicyError for look 0.
+    Raises QuestionFileError for a repeated row, an infinite value, uneven repeats or groups that disagree, PolicyError
+    for look 0.
     """
     alpha = alpha_at(policy.alpha, look)
-    mine, theirs = by_metric(checked(candidate, names[0])), by_metric(checked(champion, names[1]))
+    tables = checked(candidate, names[0]), checked(champion, names[1])
+    for table, name in zip(tables, names, strict=True):
+        need_even_repeats(table, policy.metrics, name)
+    mine, theirs = by_metric(tables[0]), by_metric(tables[1])
     rules = _apply(mine, theirs, policy.model_copy(update={"alpha": alpha}), Chance(seed, resamples))
     same = _same(mine, theirs, policy)
     verdict = overall([rule.verdict for rule in rules])
@@ -64,7 +69,7 @@ def decide(
         rules=tuple(rules),
         policy_digest=policy.digest,
         evidence=dict(evidence or {}),
-        why=_why(rules, verdict, look, alpha, same=same),
+        why=_why(rules, verdict, look, alpha, same=same) + _told_unknown(policy, {*mine, *theirs}),
         nothing_to_decide=same,
         look=look,
         alpha=alpha,
@@ -105,6 +110,20 @@ def _why(rules: Sequence[Rule], verdict: Verdict, look: int, alpha: float, *, sa
     if verdict == "PASS":
         return f"{counted}Every rule holds. {rules[0].why}"
     return counted + " ".join(rule.why for rule in rules if rule.verdict == verdict)
+
+
+def _told_unknown(policy: GatePolicy, measured: Collection[str]) -> str:
+    """The policy's metrics that no table has, and what a misspelt one may mean."""
+    told = []
+    for metric in policy.metrics:
+        if metric not in measured:
+            near = get_close_matches(metric, measured, 1)
+            told.append(f"{metric} ({f'did you mean {near[0]}?' if near else 'there are: ' + _some(measured)})")
+    return f" No table has a row of: {', '.join(told)}." if told else ""
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:8]) or "none"
 
 
 # --- doors -----------------------------------------------------------------------------------

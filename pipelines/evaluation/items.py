@@ -6,7 +6,8 @@ belongs to one group; (item, metric, repeat) occurs once. Nothing is dropped: wh
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +61,14 @@ def read_items(path: Path) -> list[Item]:
 def checked(items: Sequence[Item], where: str) -> list[Item]:
     """The items, NaN as None.
 
-    Raises QuestionFileError for an infinite value, a repeated row or an item of two groups.
+    Raises QuestionFileError for an infinite value, a repeated row, an item without a name or of two groups.
     """
     seen: set[tuple[str, str, int]] = set()
     groups: dict[tuple[str, str], str] = {}
     good = []
     for item in items:
+        if not item.item or not item.group:
+            raise QuestionFileError(f"{where}: a row of metric {item.metric!r} names no item or no group.")
         key = (item.item, item.metric, item.repeat)
         if key in seen:
             raise QuestionFileError(
@@ -102,6 +105,22 @@ def by_metric(items: Iterable[Item]) -> dict[str, Measured]:
         metric: Measured({name: _mean(values) for name, values in of_metric.items()}, groups[metric])
         for metric, of_metric in rows.items()
     }
+
+
+def need_even_repeats(items: Iterable[Item], metrics: Collection[str], where: str) -> None:
+    """Raises QuestionFileError where a metric was repeated more often on one item than on another.
+
+    A repeat that is not there may be one that failed; left out, it would count for its system.
+    """
+    often = Counter((each.metric, each.item) for each in items if each.metric in metrics)
+    for metric in sorted({metric for metric, _ in often}):
+        counts = {item: n for (of, item), n in often.items() if of == metric}
+        most, least = max(counts, key=lambda i: (counts[i], i)), min(counts, key=lambda i: (counts[i], i))
+        if counts[most] != counts[least]:
+            raise QuestionFileError(
+                f"{where}: {metric!r} has {counts[least]} rows of item {least!r} and {counts[most]} of {most!r}; "
+                "measure every item equally often, and give a repeat that failed a row without a value (null)."
+            )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

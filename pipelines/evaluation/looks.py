@@ -15,7 +15,7 @@ Where: `state/looks.json` of a workspace. Who deletes it starts at one; the file
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +78,11 @@ def look_of(
     when: str,
 ) -> Look:
     """What identifies a look at these items. `system`: digest of the candidate; `against`: the reference's name."""
-    named = {policy.primary.metric, *(each.metric for each in policy.guards), *(each.metric for each in policy.limits)}
     return Look(
         against=against,
         candidate=system,
         policy=policy.digest,
-        judged=content_id("judged", _values(candidate, named), _values(champion, named)),
+        judged=content_id("judged", _values(candidate, policy.metrics), _values(champion, policy.metrics)),
         items=tuple(sorted({item.item for item in candidate if item.metric == policy.primary.metric})),
         when=when,
     )
@@ -131,7 +130,7 @@ def _same_look(one: Look, other: Look) -> bool:
     return (one.judged, one.policy) == (other.judged, other.policy)
 
 
-def _values(items: Iterable[Item], metrics: set[str]) -> Sequence[tuple[str, str, int, float | None]]:
+def _values(items: Iterable[Item], metrics: Collection[str]) -> Sequence[tuple[str, str, int, float | None]]:
     return sorted(
         ((each.metric, each.item, each.repeat, each.value) for each in items if each.metric in metrics),
         key=lambda row: row[:3],

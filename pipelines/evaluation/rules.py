@@ -83,13 +83,15 @@ def _difference(
     paired = [i for i in every if candidate.values.get(i) is not None and champion.values.get(i) is not None]
     told = _told_missing(candidate, champion, every, len(paired))
     if not paired:
-        return _without_data(kind, rule.metric, threshold, policy, f"no item was measured for both systems{told}")
+        return _without_data(
+            kind, rule.metric, threshold, policy, _because("no item was measured for both systems", told)
+        )
     if not told:
         filled = [_pairs(candidate, champion, every)]
     elif is_share(rule.metric, [*candidate.present, *champion.present]):
         filled = _fillings(candidate, champion, every, rule.better)
     else:
-        reason = f"how bad a missing value could be is not known{told}"
+        reason = _because("how bad a missing value could be is not known", told)
         return _without_data(kind, rule.metric, threshold, policy, reason)
     largest = 1.0 if is_share(rule.metric, [*candidate.present, *champion.present]) else None
     samples = [_Sample(_oriented(each, rule.better), [groups[i] for i in every], largest) for each in filled]
@@ -109,7 +111,11 @@ def _told_missing(candidate: Measured, champion: Measured, every: Sequence[str],
             parts.append(f"the {name} has no row for {len(absent)} (first: {absent[0]})")
         if failed:
             parts.append(f"the {name} has {len(failed)} without a value (first: {failed[0]})")
-    return f": {len(every) - paired} of {len(every)} items are missing: {', '.join(parts)}"
+    return f"{len(every) - paired} of {len(every)} items are missing: {', '.join(parts)}"
+
+
+def _because(reason: str, told: str) -> str:
+    return f"{reason}: {told}" if told else reason
 
 
 def _pairs(candidate: Measured, champion: Measured, items: Sequence[str]) -> list[float]:
@@ -165,7 +171,8 @@ def _judge_difference(
         mde=detectable(found.spread, policy.alpha, cautious=guard),
         n=found.n,
         items_needed=needed,
-        why=_why_difference(kind, rule, found, low, threshold, verdict) + _told_needed(verdict, found.n, needed),
+        why=_why_difference(kind, rule, found, low, threshold, verdict)
+        + _told_needed(verdict, found.n, found.n_groups, needed),
     )
     return Finding(applied, p_below)
 
@@ -181,9 +188,11 @@ def _items_to_settle(spread: Clustered, threshold: float, alpha: float, *, guard
     return max(needed, int(spread.n) + 1)
 
 
-def _told_needed(verdict: Verdict, n: int, needed: int | None) -> str:
+def _told_needed(verdict: Verdict, n: int, n_groups: int, needed: int | None) -> str:
     if verdict != "INCONCLUSIVE":
         return ""
+    if n_groups < 2:
+        return " One group does not say how groups differ: measure items of other documents."
     if needed is None:
         return " No number of items like these would settle it: what was measured lies at what is asked."
     return f" About {needed - n} more items like these ({needed} in all) would settle it, if what was seen is true."
@@ -228,12 +237,12 @@ def apply_limit(rule: Limit, candidate: Measured, policy: GatePolicy, chance: Ch
     required = float(rule.at_most if rule.at_most is not None else rule.at_least or 0.0)
     items = sorted(candidate.values)
     missing = len(items) - len(candidate.present)
-    told = f": {missing} of {len(items)} items are missing" if missing else ""
+    told = f"{missing} of {len(items)} items are missing" if missing else ""
     if not candidate.present:
-        return _without_data("limit", rule.metric, required, policy, f"it was not measured{told}")
+        return _without_data("limit", rule.metric, required, policy, _because("it was not measured", told))
     groups = [candidate.groups[i] for i in items]
     if missing and not is_share(rule.metric, candidate.present):
-        reason = f"how bad a missing value could be is not known{told}"
+        reason = _because("how bad a missing value could be is not known", told)
         return _without_data("limit", rule.metric, required, policy, reason)
     fills = (1.0, 0.0) if missing else (0.0,)
     findings = [
@@ -265,7 +274,7 @@ def _judge_limit(rule: Limit, required: float, sample: _Sample, policy: GatePoli
         n=len(sample.values),
         items_needed=needed,
         why=f"{rule.metric}: {mean:.3f}, {shown}, over {len(sample.values)} items; {asked} is {settled}."
-        + _told_needed(verdict, len(sample.values), needed),
+        + _told_needed(verdict, len(sample.values), len(set(sample.groups)), needed),
     )
     return Finding(applied, 0.0)
 
@@ -301,7 +310,7 @@ def _agreed(findings: Sequence[Finding], told: str, policy: GatePolicy) -> Findi
     worst = findings[0]
     if len(findings) == 1:
         return worst
-    note = f" Missing{told}. They are filled with the worst and the best value"
+    note = f" {told}; they are filled with the worst and the best value"
     if len({finding.rule.verdict for finding in findings}) == 1:
         fixed = worst.rule.model_copy(update={"why": f"{worst.rule.why}{note}, and both agree."})
         return replace(worst, rule=fixed, p_fail=max(finding.p_fail for finding in findings))
