@@ -147,6 +147,7 @@ def _judge_difference(
         resamples=chance.resamples,
         rng=rng,
         largest=sample.largest,
+        tested=False,
     )
     guard = kind == "guard"
     low = cautious_low(found.spread, 1 - policy.alpha) if guard else found.low
