@@ -9,11 +9,14 @@ item of the sample differs (20 groups without a difference leave room for 17% of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Claim = Literal["interval", "cautious", "flips"]
+"""What a difference is shown by."""
 
 POWER = 0.8
 """Of every smallest detectable difference and item count."""
@@ -45,6 +48,8 @@ class Clustered:
     """Of the groups' deviations."""
     largest: float
     """The largest absolute value seen; 1 where all are zero."""
+    step: float
+    """By how much at least the mean moves when one value does: 1 / n for whole numbers, else 0."""
 
     @property
     def df(self) -> float:
@@ -71,6 +76,7 @@ class Clustered:
             n=self.n * factor,
             n_groups=self.n_groups * factor,
             alike=self.alike * factor,
+            step=self.step / factor,
         )
 
 
@@ -95,6 +101,7 @@ def clustered(values: Floats, groups: Sequence[str]) -> Clustered:
         item_variance=float(values.var()),
         skewness=float(np.mean(residuals**3)) / square**1.5 if spread > rounding else 0.0,
         largest=float(np.abs(values).max()) or 1.0,
+        step=1 / n if np.all(values == np.round(values)) else 0.0,
     )
 
 
@@ -159,20 +166,39 @@ def _quantile(df: float, confidence: float) -> float:
 # --- sizes -----------------------------------------------------------------------------------
 
 
-def detectable(of: Clustered, alpha: float, *, cautious: bool = False, power: float = POWER) -> float | None:
-    """Smallest distance from a threshold that is shown with this power: (t(1 - alpha/2) + t(power)) errors.
+def detectable(of: Clustered, alpha: float, *, by: Claim = "interval", power: float = POWER) -> float | None:
+    """Smallest distance from a threshold that is shown with this power; None where none would be.
 
-    Bloom 1995, with t for the normal quantiles. `cautious`: by `cautious_low`. None with fewer than two groups.
+    By `t_interval`: (t(1 - alpha/2) + t(power)) standard errors (Bloom 1995, with t for the normal quantiles). By
+    `cautious_low`: likewise with its errors. By `flips`, interval and randomisation test both: the test weighs the
+    effect d by the spread around zero, which holds d itself, so it takes d with
+    d - t(power) errors - step = z sqrt(variance + d^2 / groups).
     """
     if of.n_groups < 2:
         return None
     chance = _quantile(of.df, 2 * power - 1)
-    if cautious:
+    if by == "cautious":
         return _cautious_half(of, 1 - alpha) + chance * cautious_error(of)
-    return (_quantile(of.df, 1 - alpha) + chance) * of.standard_error
+    shown = (_quantile(of.df, 1 - alpha) + chance) * of.standard_error
+    if by == "interval":
+        return shown
+    flipped = _flipped(of, alpha, chance * of.standard_error + of.step)
+    return None if flipped is None else max(shown, flipped)
 
 
-def items_to_detect(of: Clustered, effect: float, alpha: float, *, cautious: bool = False) -> int | None:
+def _flipped(of: Clustered, alpha: float, beyond: float) -> float | None:
+    """The larger root of (d - beyond)^2 = z^2 (variance + d^2 / groups); None with too few groups for any d."""
+    from scipy.special import ndtri
+
+    square = float(ndtri(1 - alpha / 2)) ** 2
+    left = 1 - square / of.alike
+    if left <= 0:
+        return None
+    below = beyond**2 - left * (beyond**2 - square * of.variance)
+    return float((beyond + np.sqrt(max(0.0, below))) / left)
+
+
+def items_to_detect(of: Clustered, effect: float, alpha: float, *, by: Claim = "interval") -> int | None:
     """Items in groups like these that show `effect` with 80% power; None: more than a million, or no number.
 
     What was seen (mean, spread, group size) is taken for what is true.
@@ -181,7 +207,7 @@ def items_to_detect(of: Clustered, effect: float, alpha: float, *, cautious: boo
         return None
 
     def shown(factor: float) -> bool:
-        found = detectable(of.grown(factor), alpha, cautious=cautious)
+        found = detectable(of.grown(factor), alpha, by=by)
         return found is not None and found <= effect
 
     below, factor = 0.0, 1.0

@@ -16,6 +16,7 @@ import numpy as np
 from pipelines.contracts import Rule, Verdict
 from pipelines.evaluation import statistics
 from pipelines.evaluation.clusters import (
+    Claim,
     Clustered,
     cautious_low,
     clustered,
@@ -169,7 +170,7 @@ def _judge_difference(
         observed=found.value,
         bound=found.high if below else low,
         required=threshold,
-        mde=detectable(found.spread, policy.alpha, cautious=guard),
+        mde=detectable(found.spread, policy.alpha, by="cautious" if guard else "flips"),
         n=found.n,
         items_needed=needed,
         why=_why_difference(kind, rule, found, low, threshold, verdict)
@@ -181,7 +182,8 @@ def _judge_difference(
 def _items_to_settle(spread: Clustered, threshold: float, alpha: float, *, guard: bool) -> int | None:
     """Items that settle the rule with 80% power, either way, if what was seen is what is true."""
     effect = spread.mean - threshold
-    needed = items_to_detect(spread, abs(effect), alpha, cautious=guard and effect > 0)
+    by: Claim = "flips" if not guard else "cautious" if effect > 0 else "interval"
+    needed = items_to_detect(spread, abs(effect), alpha, by=by)
     if needed is None:
         return None
     if not guard:  # the fewest groups whose signs, all alike, are rarer than alpha: 2 / 2^groups
