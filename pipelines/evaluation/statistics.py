@@ -36,14 +36,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean paired difference: interval, standard error and what is behind them."""
+    """A mean paired difference: interval and what is behind it."""
 
     value: float
     low: float | None
     high: float | None
     p_value: float | None
     """Two-sided, for no difference: `sign_flip`."""
-    standard_error: float
     n: int
     n_groups: int
     resampled: Floats
@@ -162,7 +161,7 @@ def paired_difference(
     largest: float | None = None,
     tested: bool = True,
 ) -> Difference:
-    """Mean of paired differences (one per item) with interval, standard error and p-value over groups.
+    """Mean of paired differences (one per item) with interval and p-value over groups.
 
     `largest`: the largest difference there can be (1 for shares): the interval is cut there. `tested`: whether the
     p-value is wanted, which takes longer than all the rest.
@@ -179,7 +178,6 @@ def paired_difference(
         low=low,
         high=high,
         p_value=sign_flip(array, groups, rng=rng) if tested and n_groups > 1 else None,
-        standard_error=float(resampled.std()) * float(np.sqrt(n_groups / max(1, n_groups - 1))),
         n=len(array),
         n_groups=n_groups,
         resampled=resampled,
@@ -298,29 +296,6 @@ def effective_items(values: Floats, groups: Sequence[str]) -> float:
 
 
 # --- sizes -----------------------------------------------------------------------------------
-
-
-def minimum_detectable(standard_error: float, alpha: float, power: float = POWER) -> float:
-    """Smallest true difference that a two-sided test at alpha finds with this power (Bloom 1995)."""
-    from scipy.special import ndtri
-
-    return float(ndtri(1 - alpha / 2) + ndtri(power)) * standard_error
-
-
-def power_of(effect: float, standard_error: float, alpha: float) -> float:
-    """Chance that a two-sided test at alpha finds a true effect in its own direction (normal theory)."""
-    from scipy.special import ndtr, ndtri
-
-    if standard_error == 0:
-        return 1.0 if effect > 0 else 0.0
-    return float(ndtr(effect / standard_error - ndtri(1 - alpha / 2)))
-
-
-def items_for_difference(n: int, standard_error: float, effect: float, alpha: float) -> int | None:
-    """Items, like the n that gave `standard_error`, that find `effect` with 80% power; None: no number would."""
-    if effect <= 0 or standard_error == 0:
-        return None
-    return int(np.ceil(n * (minimum_detectable(standard_error, alpha) / effect) ** 2))
 
 
 def items_for_rate(rate: float, limit: float, confidence: float, most: int = 1_000_000) -> int | None:
