@@ -260,12 +260,15 @@ def gate(
     candidate: Annotated[Path, typer.Option(help="Item table of the candidate (Parquet or JSON Lines).")],
     champion: Annotated[Path, typer.Option(help="Item table of what it must beat.")],
     policy: Annotated[Path, typer.Option(help="Gate policy (YAML).")],
+    look: Annotated[
+        int, typer.Option(help="Which comparison on this golden set it is: later ones spend less of alpha.", min=1)
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Decide on two item tables; exits 3 when the verdict is not PASS."""
     from pipelines import doors, telling
 
-    decision = doors.gate(candidate, champion, policy)
+    decision = doors.gate(candidate, champion, policy, look)
     emit(decision) if as_json else print(telling.told_decision(decision))
     raise typer.Exit(0 if decision["verdict"] == "PASS" else 3)
 

@@ -304,7 +304,7 @@ class Rule(Contract):
     """Smallest difference that this many items can show with 80% power."""
     n: int = 0
     items_needed: int | None = None
-    """How many items would settle an inconclusive rule."""
+    """How many items, those measured included, would settle an inconclusive rule with 80% power."""
     why: str
 
 
@@ -321,6 +321,10 @@ class Decision(Contract):
     """Name of each file looked at to its sha256."""
     why: str
     nothing_to_decide: bool = False
+    look: int = 1
+    """Which comparison on this golden set with this reference it was."""
+    alpha: float | None = None
+    """What this look could spend; None in decisions from before looks were counted."""
 
 
 class Release(Contract):

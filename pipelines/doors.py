@@ -243,12 +243,12 @@ def parse(paths: list[str]) -> Iterator[dict[str, Any]]:
         yield parsed.model_dump(mode="json")
 
 
-def gate(candidate: Path, champion: Path, policy: Path) -> dict[str, Any]:
-    """The decision on two item tables."""
+def gate(candidate: Path, champion: Path, policy: Path, look: int = 1) -> dict[str, Any]:
+    """The decision on two item tables, as the look at this golden set that the caller counts."""
     from pipelines.evaluation.gate import decide_tables
 
     targets = open_workspace(Choices()).settings.policies.targets
-    decision: dict[str, Any] = decide_tables(candidate, champion, policy, targets).model_dump(mode="json")
+    decision: dict[str, Any] = decide_tables(candidate, champion, policy, targets, look=look).model_dump(mode="json")
     return decision
 
 

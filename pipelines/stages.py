@@ -68,6 +68,7 @@ class Stage:
 
 _JUDGING = (
     "pipelines.evaluation.asking",
+    "pipelines.evaluation.clusters",
     "pipelines.evaluation.expectations",
     "pipelines.evaluation.items",
     "pipelines.evaluation.labels",
@@ -284,6 +285,7 @@ STAGES: dict[str, Stage] = {
                 *_JUDGING,
                 "pipelines.evaluation.decision_html",
                 "pipelines.evaluation.gate",
+                "pipelines.evaluation.looks",
                 "pipelines.evaluation.policy",
                 "pipelines.evaluation.rules",
             ),

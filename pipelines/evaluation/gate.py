@@ -1,12 +1,14 @@
 """Two item tables and a policy -> a decision: PASS, FAIL or INCONCLUSIVE, with the numbers.
 
-What the verdicts claim, at the policy's alpha (two-sided intervals, alpha / 2 beyond each end):
+What the verdicts claim, at the alpha of this look (two-sided intervals, alpha / 2 beyond each end; the first look has
+the policy's alpha, looks.py says what later ones have):
 
     primary  PASS  the candidate is better by more than `by`: the paired difference's lower bound exceeds it,
                    and the randomisation test over groups gives p <= alpha (few discordant items make
-                   a bootstrap too sure)
-             FAIL  it is surely not: the upper bound is below `by` (for by = 0: significantly worse)
-    guard    PASS  not worse by `margin`: lower bound above -margin;  FAIL  upper bound below -margin
+                   an interval too sure)
+             FAIL  it is surely not: the upper bound is below `by` (for by = 0: significantly worse), likewise
+    guard    PASS  not worse by `margin`: lower bound above -margin (one that allows for rare losses: clusters.py)
+             FAIL  upper bound below -margin
     limit    PASS  the bound next to the limit keeps it (upper <= at_most);  FAIL  the far one breaks it
     INCONCLUSIVE   everything else: `items_needed` says what would settle it, `mde` what could be seen
 
@@ -17,12 +19,15 @@ correction (intersection-union test, Berger 1982). A FAIL needs only one, so the
 corrected for their number (Holm 1979); primary and limits are claims of their own and are not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 from pipelines.artifacts import StageJob, read_json, sha256_file, write_json
 from pipelines.contracts import Decision, Item, Rule, Verdict
-from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, read_items
+from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, need_even_repeats, read_items
+from pipelines.evaluation.looks import LEDGER, alpha_at, look_of, record, standing, withheld
 from pipelines.evaluation.policy import GatePolicy, load_policy, load_targets
 from pipelines.evaluation.rules import Chance, apply_guard, apply_limit, apply_primary, corrected
 
@@ -41,13 +46,20 @@ def decide(
     seed: int = SEED,
     resamples: int = RESAMPLES,
     evidence: Mapping[str, str] | None = None,
+    look: int = 1,
 ) -> Decision:
     """Apply every rule of the policy to the items of both systems.
 
-    Raises QuestionFileError for a repeated row, an infinite value or groups that disagree.
+    `look`: which comparison on this golden set it is; later ones have less of alpha to spend.
+    Raises QuestionFileError for a repeated row, an infinite value, uneven repeats or groups that disagree, PolicyError
+    for look 0.
     """
-    mine, theirs = by_metric(checked(candidate, names[0])), by_metric(checked(champion, names[1]))
-    rules = _apply(mine, theirs, policy, Chance(seed, resamples))
+    alpha = alpha_at(policy.alpha, look)
+    tables = checked(candidate, names[0]), checked(champion, names[1])
+    for table, name in zip(tables, names, strict=True):
+        need_even_repeats(table, policy.metrics, name)
+    mine, theirs = by_metric(tables[0]), by_metric(tables[1])
+    rules = _apply(mine, theirs, policy.model_copy(update={"alpha": alpha}), Chance(seed, resamples))
     same = _same(mine, theirs, policy)
     verdict = overall([rule.verdict for rule in rules])
     return Decision(
@@ -57,8 +69,10 @@ def decide(
         rules=tuple(rules),
         policy_digest=policy.digest,
         evidence=dict(evidence or {}),
-        why=_why(rules, verdict, same=same),
+        why=_why(rules, verdict, look, alpha, same=same) + _told_unknown(policy, {*mine, *theirs}),
         nothing_to_decide=same,
+        look=look,
+        alpha=alpha,
     )
 
 
@@ -89,27 +103,44 @@ def _same(mine: Mapping[str, Measured], theirs: Mapping[str, Measured], policy: 
     return all(dict(a) == dict(b) for a, b in pairs) and any(a for a, _ in pairs)
 
 
-def _why(rules: Sequence[Rule], verdict: Verdict, *, same: bool) -> str:
+def _why(rules: Sequence[Rule], verdict: Verdict, look: int, alpha: float, *, same: bool) -> str:
     if same:
         return "Nothing to decide: both systems measure the same on every item that is compared."
+    counted = "" if look == 1 else f"Look {look} at this golden set: alpha {alpha:.2g}. "
     if verdict == "PASS":
-        return f"Every rule holds. {rules[0].why}"
-    return " ".join(rule.why for rule in rules if rule.verdict == verdict)
+        return f"{counted}Every rule holds. {rules[0].why}"
+    return counted + " ".join(rule.why for rule in rules if rule.verdict == verdict)
+
+
+def _told_unknown(policy: GatePolicy, measured: Collection[str]) -> str:
+    """The policy's metrics that no table has, and what a misspelt one may mean."""
+    told = []
+    for metric in policy.metrics:
+        if metric not in measured:
+            near = get_close_matches(metric, measured, 1)
+            told.append(f"{metric} ({f'did you mean {near[0]}?' if near else 'there are: ' + _some(measured)})")
+    return f" No table has a row of: {', '.join(told)}." if told else ""
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:8]) or "none"
 
 
 # --- doors -----------------------------------------------------------------------------------
 
 
-def decide_tables(candidate: Path, champion: Path, policy: Path, targets: Path | None = None) -> Decision:
+def decide_tables(
+    candidate: Path, champion: Path, policy: Path, targets: Path | None = None, *, look: int = 1
+) -> Decision:
     """`groundwork gate`: two item tables (Parquet or JSON Lines) and a policy file -> the decision.
 
-    `targets`: the file that holds the numbers of limits that say `target`.
+    `targets`: the file that holds the numbers of limits that say `target`. `look`: as the caller counts them.
     """
     files = {"candidate": candidate, "champion": champion, "policy": policy}
     loaded = load_policy(policy, load_targets(targets) if targets else None)
     items, reference = read_items(candidate), read_items(champion)
     evidence = {name: sha256_file(path) for name, path in files.items()}
-    return decide(items, reference, loaded, names=(candidate.name, champion.name), evidence=evidence)
+    return decide(items, reference, loaded, names=(candidate.name, champion.name), evidence=evidence, look=look)
 
 
 def run(job: StageJob) -> None:
@@ -123,15 +154,25 @@ def run(job: StageJob) -> None:
     candidate = [*read_items(evaluated / "items-candidate.parquet"), *read_items(attacked / "items.parquet")]
     files = [evaluated / f"items-{against}.parquet", evaluated / "items-candidate.parquet"]
     files += [evaluated / "report.json", attacked / "items.parquet"]
-    decision = decide(
+    reference, name = read_items(files[0]), report["systems"][against]["name"]
+    ledger, now = job.state / LEDGER, datetime.now(UTC).isoformat(timespec="seconds")
+    look = look_of(
+        candidate, reference, policy, system=report["systems"]["candidate"]["digest"], against=name, when=now
+    )
+    at = standing(ledger, look)
+    found = decide(
         candidate,
-        read_items(files[0]),
+        reference,
         policy,
-        names=("candidate", report["systems"][against]["name"]),
+        names=("candidate", name),
         seed=job.settings.evaluation.seed,
         resamples=job.settings.evaluation.bootstrap_resamples,
         evidence={f"{path.parent.name}/{path.name}": sha256_file(path) for path in files},
+        look=at.number,
     )
+    if not found.nothing_to_decide:
+        record(ledger, look)
+    decision = withheld(found, at)
     write_json(job.output / "decision.json", decision)
     page(decision, policy, job.output / "decision.html")
     job.report(1, 1, decision.verdict)

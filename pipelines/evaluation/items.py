@@ -5,7 +5,9 @@ belongs to one group; (item, metric, repeat) occurs once. Nothing is dropped: wh
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,13 @@ class Measured:
 
 NOTHING = Measured({}, {})
 """A metric without a row."""
+_UNITS = re.compile(r"_(s|ms|usd|tokens|bytes|mib)$")
+"""Endings of metrics that have a unit: whatever their values here, they are no shares."""
+
+
+def is_share(metric: str, values: Iterable[float]) -> bool:
+    """Whether a metric runs from 0 to 1: it has no unit in its name and every value lies there."""
+    return not _UNITS.search(metric) and all(0.0 <= value <= 1.0 for value in values)
 
 
 def read_items(path: Path) -> list[Item]:
@@ -50,15 +59,27 @@ def read_items(path: Path) -> list[Item]:
 
 
 def checked(items: Sequence[Item], where: str) -> list[Item]:
-    """The items, NaN as None. Raises QuestionFileError for an infinite value or a repeated row."""
+    """The items, NaN as None.
+
+    Raises QuestionFileError for an infinite value, a repeated row, an item without a name or of two groups.
+    """
     seen: set[tuple[str, str, int]] = set()
+    groups: dict[tuple[str, str], str] = {}
     good = []
     for item in items:
+        if not item.item or not item.group:
+            raise QuestionFileError(f"{where}: a row of metric {item.metric!r} names no item or no group.")
         key = (item.item, item.metric, item.repeat)
         if key in seen:
             raise QuestionFileError(
                 f"{where}: item {item.item!r} has metric {item.metric!r} twice with repeat {item.repeat}; "
                 "number repeated measurements in `repeat`."
+            )
+        group = groups.setdefault((item.metric, item.item), item.group)
+        if group != item.group:
+            raise QuestionFileError(
+                f"{where}: metric {item.metric!r}: item {item.item!r} is of group {group!r} in one row and of "
+                f"{item.group!r} in another; name the one document that it depends on."
             )
         seen.add(key)
         good.append(_finite(item, where))
@@ -84,6 +105,22 @@ def by_metric(items: Iterable[Item]) -> dict[str, Measured]:
         metric: Measured({name: _mean(values) for name, values in of_metric.items()}, groups[metric])
         for metric, of_metric in rows.items()
     }
+
+
+def need_even_repeats(items: Iterable[Item], metrics: Collection[str], where: str) -> None:
+    """Raises QuestionFileError where a metric was repeated more often on one item than on another.
+
+    A repeat that is not there may be one that failed; left out, it would count for its system.
+    """
+    often = Counter((each.metric, each.item) for each in items if each.metric in metrics)
+    for metric in sorted({metric for metric, _ in often}):
+        counts = {item: n for (of, item), n in often.items() if of == metric}
+        most, least = max(counts, key=lambda i: (counts[i], i)), min(counts, key=lambda i: (counts[i], i))
+        if counts[most] != counts[least]:
+            raise QuestionFileError(
+                f"{where}: {metric!r} has {counts[least]} rows of item {least!r} and {counts[most]} of {most!r}; "
+                "measure every item equally often, and give a repeat that failed a row without a value (null)."
+            )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

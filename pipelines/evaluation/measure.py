@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipelines.contracts import Comparison, Item, Measurement
 from pipelines.evaluation import statistics
-from pipelines.evaluation.items import Measured, by_metric, groups_of
+from pipelines.evaluation.items import Measured, by_metric, groups_of, is_share
 
 ALL = "all"
 SLICED = (
@@ -119,6 +119,7 @@ def _comparison(
         confidence=precision.confidence,
         resamples=precision.resamples,
         rng=statistics.generator(precision.seed, "compare", *systems, metric, part),
+        largest=1.0 if is_share(metric, [*pair[0].present, *pair[1].present]) else None,
     )
     return Comparison(
         **named,

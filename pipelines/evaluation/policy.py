@@ -80,6 +80,12 @@ class GatePolicy(Contract):
         return self
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric that a rule names, each once."""
+        named = [self.primary.metric, *(each.metric for each in self.guards), *(each.metric for each in self.limits)]
+        return tuple(dict.fromkeys(named))
+
+    @property
     def digest(self) -> str:
         """Identity of what the policy asks."""
         return content_id("gate", self.model_dump(mode="json"))

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipelines.contracts import Comparison
 from pipelines.evaluation import statistics
+from pipelines.evaluation.clusters import detectable, items_to_detect
 from pipelines.evaluation.measure import ALL, Precision, comparisons, measurements
 from pipelines.evaluation.retrieval_eval import SHOWN, Asked, Variant
 from pipelines.evaluation.retrieval_failures import ORDER, Failure, outcomes
@@ -88,6 +89,8 @@ def verdict(asked: Asked, facts: Sequence[Mapping[str, Any]], precision: Precisi
         confidence=precision.confidence,
         resamples=precision.resamples,
         rng=statistics.generator(precision.seed, "compare", names[1], names[0], metric, ALL),
+        largest=1.0,
+        tested=False,
     )
     a, b = names
     over = f"over {found.n} questions about {found.n_groups} documents"
@@ -110,8 +113,8 @@ def verdict(asked: Asked, facts: Sequence[Mapping[str, Any]], precision: Precisi
 
 def _unseen(found: statistics.Difference, alpha: float) -> str:
     """Which differences these questions are too few to show."""
-    visible = 100 * statistics.minimum_detectable(found.standard_error, alpha)
-    needed = statistics.items_for_difference(found.n, found.standard_error, abs(found.value), alpha)
+    visible = 100 * (detectable(found.spread, alpha) or 1.0)
+    needed = items_to_detect(found.spread, abs(found.value), alpha)
     told = f"Whether they truly differ by less than {visible:.1f} points: these questions are too few to show that"
     return told + (f"; about {float(f'{needed:.2g}'):,.0f} like them would show the one measured." if needed else ".")
 
