@@ -1,7 +1,7 @@
 # make run    set up, then run the whole lifecycle on the sample knowledge base
 # make test   set up, then run every test
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking bench-scale bench-gate dvc.yaml
+.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking bench-scale bench-gate bench-groundedness dvc.yaml
 PYTHON ?= python3
 GROUNDWORK := .venv/bin/groundwork
 READY := .venv/.ready
@@ -38,6 +38,9 @@ bench-retrieval: $(READY)  ## quality and speed of search beside BM25, LangChain
 
 bench-weights: $(READY)  ## fit the weights of retrieval over several domains; DATA=FOLDER for prose
 	@.venv/bin/python -m benchmarks.weights $(if $(DATA),--data "$(DATA)")
+
+bench-groundedness: $(READY)  ## how well ungrounded answers are told, and the checker's weights; DATA=FOLDER for people's labels
+	@.venv/bin/python -m benchmarks.groundedness $(if $(DATA),--data "$(DATA)")
 
 bench-answerable: $(READY)  ## fit what tells questions that the documents do not answer; DATA=FOLDER for prose
 	@.venv/bin/python -m benchmarks.answerable $(if $(DATA),--data "$(DATA)")

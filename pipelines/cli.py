@@ -115,6 +115,17 @@ def parse(paths: list[str], as_json: AsJson = False) -> None:
     emit_lines(doors.parse(paths))
 
 
+@app.command()
+def ground(
+    items: Annotated[Path, typer.Option(help="JSON Lines of id, answer, contexts (list of texts).")],
+    as_json: AsJson = False,
+) -> None:
+    """Score answers by their contexts, claim by claim, with the evidence for each: one JSON line an answer."""
+    from pipelines import doors
+
+    emit_lines(doors.ground(items))
+
+
 @index.command("build")
 def index_build(
     sources: Annotated[list[str], typer.Option(help=SOURCES)],

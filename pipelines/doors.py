@@ -1,4 +1,4 @@
-"""The doors for programs: search, ask, parse, sources, index build, retrieval eval, gate, data. Lines in, lines out.
+"""The doors for programs: search, ask, ground, parse, sources, index build, retrieval eval, gate. Lines in and out.
 
 Rooms composed, nothing computed; each function is a verb of docs/doors.md.
 """
@@ -34,6 +34,14 @@ class Query(Contract):
     """What was said before, oldest first: a follow-up is completed from it."""
     filters: dict[str, Any] = Field(default_factory=dict)
     """Laid over those of the command line (retrieval/filters.py)."""
+
+
+class GroundItem(Contract):
+    """A line of `--items`: an answer and the texts that it has to stand on."""
+
+    id: str
+    answer: str
+    contexts: tuple[str, ...]
 
 
 def queries_of(query: str | None, queries: Path | None) -> list[Query]:
@@ -241,6 +249,15 @@ def parse(paths: list[str]) -> Iterator[dict[str, Any]]:
 
     for parsed in parse_paths(paths):
         yield parsed.model_dump(mode="json")
+
+
+def ground(items: Path) -> Iterator[dict[str, Any]]:
+    """How likely the contexts of each line say its answer, claim by claim."""
+    from pipelines.guardrails.groundedness import check
+
+    for item in read_lines(items, GroundItem):
+        found = check(item.answer, item.contexts)
+        yield {"id": item.id, "score": found.score, "claims": [asdict(claim) for claim in found.claims]}
 
 
 def gate(candidate: Path, champion: Path, policy: Path, look: int = 1) -> dict[str, Any]:

@@ -79,7 +79,12 @@ _JUDGING = (
     "pipelines.evaluation.statistics",
     "pipelines.evaluation.suites",
     "pipelines.evaluation.templates",
+    "pipelines.guardrails.claims",
+    "pipelines.guardrails.groundedness",
     "pipelines.guardrails.grounding",
+    "pipelines.guardrails.opposites",
+    "pipelines.guardrails.passages",
+    "pipelines.guardrails.wording",
     "pipelines.retrieval.packing",
 )
 """Items, figures and the pages that show them."""

@@ -260,7 +260,7 @@ def _cautions(suite: Suite, job: StageJob) -> list[str]:
         )
     if job.settings.evaluation.judge is None:
         told.append(
-            "No judge is configured: groundedness is word overlap, and meaning is compared by sentence vectors. "
+            "No judge is configured: groundedness compares words, and meaning is compared by sentence vectors. "
             "Set evaluation.judge for metrics that a language model gives."
         )
     if not any(not question.answers for question in suite.questions):

@@ -16,7 +16,9 @@ HEADLINE = {
     "token_f1": Label("Token F1", "words shared with the best accepted answer"),
     "exact_match": Label("Exact match", "the accepted answer and nothing else"),
     "semantic_similarity": Label("Semantic similarity", "cosine to the nearest accepted answer; a refusal is 0"),
-    "groundedness": Label("Groundedness", "share of the answer that its passages hold; a refusal counts 1"),
+    "groundedness": Label(
+        "Groundedness", "share of the answer, in claims, that its passages support; a refusal counts 1"
+    ),
     "groundedness_answered": Label("Groundedness of answers", "the same, refusals left out"),
     "citation_correct": Label("Right citation", "of answers given: the cited document is the right one"),
     "citation_span": Label("Cited sentence", "of answers given: the cited sentence holds the answer"),

@@ -11,7 +11,7 @@ Metric (higher is better unless it says "rate"):
                          supports its sentence best) is the gold one (or its twin)
     citation_span        the same: the span cited first of all overlaps the gold span
     sentences_cited      answers given: share of what was said (characters of its sentences) that a citation carries
-    groundedness         all questions: share of the answer that its passages hold; a refusal claims
+    groundedness         all questions: share of the answer, in claims, that its passages support; a refusal claims
                          nothing and counts 1, so that every system is measured on the same items
     groundedness_answered   the same without refusals: what a reader meets
     guardrail_changed    all questions: 1 when a guardrail changed what the model said
@@ -29,7 +29,8 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.contracts import Answer, Item, Question, strongest
 from pipelines.evaluation.suites import Suite
-from pipelines.guardrails.grounding import NUMBERS, support
+from pipelines.guardrails.groundedness import check
+from pipelines.guardrails.grounding import NUMBERS
 
 CORRECT_F1 = 0.5
 """Token F1 from which an answer counts as correct."""
@@ -82,7 +83,7 @@ def of_question(
     question: Question, answer: Answer, *, passages: Sequence[str], similarity: float | None, suite: Suite
 ) -> dict[str, float | None]:
     """Every metric that applies to the question, by name. `similarity`: cosine to the nearest accepted answer."""
-    grounded = support(answer.text, passages) if answer.answered else 1.0
+    grounded = check(answer.text, passages).supported if answer.answered else 1.0
     values: dict[str, float | None] = {
         "answer_correct": correct(question, answer),
         "groundedness": grounded,
