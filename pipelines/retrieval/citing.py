@@ -141,6 +141,8 @@ class _Keeper:
         self.citations: list[Citation] = []
         self.left: list[Unsupported] = []
         self.whole = True
+        self.gap = ""
+        """White space that stood before what was dropped after the last sentence that stays."""
 
     def cited(self, span: Span, chosen: Sequence[tuple[Evidence, float]]) -> None:
         """A sentence that spans support."""
@@ -153,6 +155,7 @@ class _Keeper:
         self.left.append(Unsupported(text=self.said[start:end], start=start, end=end, support=score, action=action))
         if action == "dropped":
             self.whole = False
+            self.gap = self.gap or self._space_before(start)
         else:
             self._kept(span)
 
@@ -161,11 +164,16 @@ class _Keeper:
         if self.whole:
             self.text = self.said[: span[1]]
             return span
-        before = self.said[: span[0]]
-        space = before[len(before.rstrip()) :] if self.text else ""
+        # scripts that part sentences without a space may stand between others that need one
+        space = (self._space_before(span[0]) or self.gap) if self.text else ""
+        self.gap = ""
         start = len(self.text) + len(space)
         self.text += space + self.said[span[0] : span[1]]
         return start, len(self.text)
+
+    def _space_before(self, start: int) -> str:
+        before = self.said[:start]
+        return before[len(before.rstrip()) :]
 
     def done(self) -> Cited:
         """The answer: all of what was said where nothing was dropped."""
