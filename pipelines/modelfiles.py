@@ -70,6 +70,11 @@ def model_digest(name: str) -> str:
     return hashlib.sha256(repr([(p.name, sha256_file(p)) for p in wanted]).encode()).hexdigest()
 
 
+def licence_of(name: str) -> str | None:
+    """SPDX identifier of a packaged model's licence; None where only its maker's page says."""
+    return PACKAGED[_known(name.removeprefix("package:"))].licence if name.startswith("package:") else None
+
+
 @cache
 def models_cache() -> Path:
     """Where what is derived from a model is kept: beside the environment's libraries, else in the user's cache.

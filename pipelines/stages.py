@@ -234,6 +234,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.generation.models",
                 "pipelines.training.adapter",
                 "pipelines.training.attention",
+                "pipelines.training.card",
                 "pipelines.training.checkpoint",
                 "pipelines.training.curves",
                 "pipelines.training.fused",

@@ -1,6 +1,6 @@
 """dataset -> adapter: LoRA fine-tuning on grounded answers, on a CPU or on many GPUs.
 
-Writes adapter/ (safetensors and its configuration), curves.json, curves.html and training.json.
+Writes adapter/ (safetensors, its configuration and its card), curves.json, curves.html and training.json.
 Invariants: the loss is taken on answers alone; a killed run goes on from its last checkpoint; nothing
 in the output names a path of this machine.
 Limits: a base model with a chat template and a decoder that transformers' attention interface serves;
@@ -55,6 +55,7 @@ def train(job: StageJob, *, now: Callable[[], float] = time.monotonic) -> None:
     from pipelines.generation.models import base_folder, load_tokenizer
     from pipelines.training import checkpoint
     from pipelines.training.adapter import load_for_training
+    from pipelines.training.card import write_card
     from pipelines.training.processes import agreed, one_clock
 
     use_threads(job.settings.runtime.threads)
@@ -68,7 +69,9 @@ def train(job: StageJob, *, now: Callable[[], float] = time.monotonic) -> None:
     clock = one_clock(now, accelerator)
     finished = fit(model, material, settings, accelerator=accelerator, place=job.output, report=job.report, now=clock)
     if accelerator.is_main_process:
-        write_outputs(finished, material, settings, job.output, base_model=job.settings.generation.base_model)
+        base_model = job.settings.generation.base_model
+        write_outputs(finished, material, settings, job.output, base_model=base_model)
+        write_card(job.output, job.inputs["dataset"], base_model)
         checkpoint.clear(job.output)
     job.notes.update(notes_of(finished, time.monotonic() - started))
     accelerator.wait_for_everyone()  # rank 0 writes while the others wait; then they part together

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines import settings as configuration
-from pipelines.artifacts import StageJob, Workspace, write_lines, write_rows
+from pipelines.artifacts import StageJob, Workspace, write_json, write_lines, write_rows
 from pipelines.contracts import Chunk, Document, Example, Message, Question, content_id
 from pipelines.settings import Settings
+from pipelines.training.dataset import Built, Source, summary
+from pipelines.training.questions import Checked
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -179,12 +182,22 @@ def example(question: str, answer: str, *, context: str = "a", split: str = "tra
 
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train.jsonl and validation.jsonl of a few contexts with several questions each."""
+    """A dataset of a few contexts with several questions each, as the stage leaves it."""
     folder = tmp_path_factory.mktemp("dataset")
     pairs = [("How many days?", "27 days"), ("When do they expire?", "31 March"), ("Where?", "Kendal")]
     train = [example(question, answer, context=context) for context in "abcd" for question, answer in pairs]
+    validation = [example(*pair, context="v", split="validation") for pair in pairs[:2]]
     write_lines(folder / "train.jsonl", train)
-    write_lines(folder / "validation.jsonl", [example(*pair, context="v", split="validation") for pair in pairs[:2]])
+    write_lines(folder / "validation.jsonl", validation)
+    chunks = [
+        Chunk(id=name, document_id="d", uri="d", title="", start=0, end=1, text="x", tokens=30)
+        for name in sorted({name for each in (*train, *validation) for name in each.chunk_ids})
+    ]
+    built = Built(
+        {"train": train, "validation": validation}, [], {"train/a": "train", "validation/a": "validation"}, ()
+    )
+    source = Source({}, chunks, np.zeros((len(chunks), 2), np.float32), Checked((), {}), "curated")
+    write_json(folder / "summary.json", summary(built, source))
     return folder
 
 

