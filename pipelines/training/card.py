@@ -19,7 +19,7 @@ CARD = "README.md"
 SPLITS = ("train", "validation", "golden")
 METHODS = {"lora": "LoRA", "qlora": "QLoRA"}
 ORIGINS = {
-    "curated": "Questions were written by people; those made from the documents, to train on beside them, are counted apart.",
+    "curated": "Questions were written by people; those made from the documents to train on are counted apart.",
     "synthetic": "No questions were given: all are made from the documents.",
 }
 
@@ -98,8 +98,8 @@ def _data(dataset: Mapping[str, Any]) -> list[str]:
         "|---|---|---|",
         *rows,
         "",
-        f"{ORIGINS[dataset['origin']]} {left} were left out of training. Splits go by document: no text of a golden document "
-        "was shown in training.",
+        f"{ORIGINS[dataset['origin']]} {left} were left out of training. Splits go by document: no text of a golden "
+        "document was shown in training.",
     ]
 
 
