@@ -17,8 +17,8 @@ import pytest
 from pipelines.settings import ROOT
 from tests.journeys.conftest import World
 
-READY_WITHIN_S = 180
-RUN_WITHIN_S = 150
+READY_WITHIN_S = 300
+RUN_WITHIN_S = 400
 
 
 @dataclass

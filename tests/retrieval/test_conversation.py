@@ -68,7 +68,7 @@ def test_a_question_that_stands_alone_is_not_touched(question: str, why: str, le
     started = time.monotonic()
     history = talk("How much holiday do I get?", "26 days.")
     assert complete(question, history, lexicon) == question, why
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # a busy machine; what backtracks takes minutes
 
 
 def test_without_a_history_nothing_is_completed(lexicon: Lexicon) -> None:

@@ -262,13 +262,13 @@ def test_the_key_is_in_no_message_and_no_log_line(
 
 
 def test_a_slow_server_is_an_error_in_time_and_an_absent_one_too(server: Server, settings: Settings) -> None:
-    server.pause_s = 1.0
+    server.pause_s = 5.0
     reranker = open_reranker(asking(server, settings, timeout_s=0.2), threads=0)
     assert reranker is not None
     started = time.monotonic()
     with pytest.raises(EngineError, match=r"within 0\.2 s"):
         reranker("leave", ["a"])
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 4
     gone = reranking(settings, kind="endpoint", model="judge", base_url="http://127.0.0.1:9")
     absent = open_reranker(gone, threads=0)
     assert absent is not None
