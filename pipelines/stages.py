@@ -218,6 +218,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.retrieval.encoders",
                 "pipelines.training.contexts",
                 "pipelines.training.dataset",
+                "pipelines.training.dataset_card",
                 "pipelines.training.phrasing",
                 "pipelines.training.questions",
                 "pipelines.training.splits",

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.artifacts import StageJob, read_lines, read_rows, write_json, write_lines
+from pipelines.artifacts import StageJob, read_lines, read_rows, write_json, write_lines, write_text
 from pipelines.contracts import Chunk, Document, Example, Message, Origin, Question, Split, content_id
 from pipelines.errors import DatasetError, StageError
 from pipelines.generation.prompts import PromptTemplate, load_prompt
 from pipelines.settings import Settings
 from pipelines.training.contexts import Asked, Context, Corpus, Vectors, contexts, plain
+from pipelines.training.dataset_card import page
 from pipelines.training.questions import Checked, check
 from pipelines.training.splits import groups_of, split_documents
 
@@ -166,19 +167,20 @@ def target(question: Question, gold: Sequence[Chunk]) -> str:
 
 
 def write(built: Built, source: Source, output: Path) -> None:
-    """train.jsonl, validation.jsonl, golden.jsonl, splits.json, summary.json."""
+    """train.jsonl, validation.jsonl, golden.jsonl, splits.json, summary.json, card.html."""
     write_lines(output / "train.jsonl", built.examples["train"])
     write_lines(output / "validation.jsonl", built.examples["validation"])
     write_lines(output / "golden.jsonl", built.golden)
     write_json(output / "splits.json", built.splits)
-    write_json(output / "summary.json", summary(built, source))
+    told = summary(built, source)
+    write_json(output / "summary.json", told)
+    write_text(output / "card.html", page(told, built.examples, list(_shown(built, source).values())))
 
 
 def summary(built: Built, source: Source) -> dict[str, Any]:
     """Counts by split, origin and slice, tokens of contexts, and what was left out."""
-    tokens = {chunk.id: chunk.tokens for chunk in source.chunks}
     examples = [example for split in built.examples.values() for example in split]
-    shown = {example.chunk_ids: sum(tokens[name] for name in example.chunk_ids) for example in examples}
+    shown = _shown(built, source)
     return {
         "origin": source.origin,
         "golden_is_synthetic": source.origin == "synthetic",
@@ -194,6 +196,13 @@ def summary(built: Built, source: Source) -> dict[str, Any]:
         "left_out": {reason: {"count": len(ids), "ids": ids} for reason, ids in source.checked.left_out.items()},
         "not_trainable": {"count": len(built.unlocated), "ids": built.unlocated},
     }
+
+
+def _shown(built: Built, source: Source) -> dict[tuple[str, ...], int]:
+    """Every context that examples are shown, and its tokens."""
+    tokens = {chunk.id: chunk.tokens for chunk in source.chunks}
+    examples = [example for split in built.examples.values() for example in split]
+    return {example.chunk_ids: sum(tokens[name] for name in example.chunk_ids) for example in examples}
 
 
 def _examples(

@@ -21,7 +21,9 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-@pytest.mark.parametrize("place", ["evaluate/report", "redteam/redteam", "gate/decision", "train/curves"])
+@pytest.mark.parametrize(
+    "place", ["dataset/card", "evaluate/report", "redteam/redteam", "gate/decision", "train/curves"]
+)
 def test_a_page_stands_alone(page: Page, lived: World, place: str) -> None:
     asked: list[str] = []
     errors: list[str] = []

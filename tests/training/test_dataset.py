@@ -1,5 +1,6 @@
 """The stage dataset on small documents: what goes where, and that nothing leaks."""
 
+from html import escape
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.artifacts import read_json, read_lines, sha256_tree, write_lines
-from pipelines.contracts import Chunk, Example, Question
+from pipelines.contracts import Chunk, Example, Message, Question
 from pipelines.errors import QuestionFileError, StageError
 from pipelines.retrieval.embedder import Embedder
 from pipelines.settings import Settings
 from pipelines.training.dataset import gold_chunks, read_vectors, run, target
+from pipelines.training.dataset_card import histogram, page
 from tests.training.conftest import World, stage_job, write_world
 
 
@@ -61,6 +63,29 @@ def test_golden_holds_questions_with_and_without_an_answer(built: Path) -> None:
     assert summary["origin"] == "curated"
     assert summary["golden"]["answerable"] + summary["golden"]["unanswerable"] == len(golden)
     assert summary["golden_is_synthetic"] is False
+
+
+def test_the_card_counts_what_the_files_hold(built: Path) -> None:
+    text = (built / "card.html").read_text(encoding="utf-8")
+    rows = {split: len(examples) for split, examples in _examples(built).items()}
+    rows["golden"] = len(read_lines(built / "golden.jsonl", Question))
+    for split, count in rows.items():
+        documents = sum(held == split for held in read_json(built / "splits.json").values())
+        assert f"<tr><td>{split}</td><td>{documents}</td><td>{count}</td>" in text
+    first = _examples(built)["train"][0]
+    assert escape(first.messages[-1].content) in text
+
+
+def test_a_card_takes_what_was_asked_as_text(built: Path) -> None:
+    hostile = _examples(built)["train"][0]
+    message = Message(role="user", content="Passages\n\nQuestion: <script>alert(1)</script>")
+    hostile = hostile.model_copy(update={"messages": (message, hostile.messages[-1]), "document": "<b>.md"})
+    text = page(read_json(built / "summary.json"), {"train": [hostile]}, [3, 3, 9])
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "&lt;b&gt;.md" in text
+    assert text.count("<rect") > 2
+    assert histogram([]) == ""
 
 
 def test_examples_of_a_context_share_all_but_the_question(built: Path) -> None:
