@@ -141,5 +141,8 @@ def _limits(dataset: Mapping[str, Any], training: Mapping[str, Any]) -> list[str
     if dataset["golden_is_synthetic"]:
         told.append("It is evaluated on questions made from the documents: what people will ask may differ.")
     if training["steps"] < training["steps_planned"]:
-        told.append("Training ended before its schedule did.")
+        told.append(
+            f"The time limit cut its {training['steps_planned']} planned steps to {training['steps']}, over which the "
+            "learning rate came down: it has not seen every example as often as `training.epochs` says."
+        )
     return ["", "## Limits", "", *(f"- {each}" for each in told)]
