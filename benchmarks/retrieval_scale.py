@@ -156,7 +156,7 @@ def ours(stage: Path, folder: Path, queries: Sequence[str]) -> tuple[dict[str, A
         started = time.perf_counter()
         vectors[number] = searcher.embedder.encode_queries([query])[0]
         embedding.append(time.perf_counter() - started)
-    found = [opened.nearest(vector, K).rows.column("id").to_pylist() for vector in vectors]
+    found = [[each["id"] for each in opened.nearest(vector, K).chunks] for vector in vectors]
     return {**latencies(seconds), "embedding_p50_ms": latencies(embedding)["p50_ms"], "vector": found}, vectors
 
 

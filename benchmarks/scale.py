@@ -183,7 +183,7 @@ class Searching:
 
     def nearest(self, vector: synthetic.Floats, k: int) -> list[str]:
         """Ids by vector alone."""
-        ids: list[str] = self._index.nearest(vector, k).rows.column("id").to_pylist()
+        ids: list[str] = [each["id"] for each in self._index.nearest(vector, k).chunks]
         return ids
 
     def matching(self, question: str, k: int) -> object:

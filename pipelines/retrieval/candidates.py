@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.contracts import Chunk
-from pipelines.retrieval.index import CHUNK_COLUMNS, READ, OpenIndex, vectors_of
+from pipelines.retrieval.index import HIT, READ, OpenIndex, chunks_of, vectors_of
 from pipelines.retrieval.index_writing import search_text
 from pipelines.retrieval.lexicon import Lexicon
 from pipelines.retrieval.terms import terms
@@ -69,18 +69,21 @@ class Candidates:
         found: Floats = self.lexicon.saturated(self.counts, self.lengths[:, None]) @ self.idf
         return found
 
+    @cached_property
+    def _chunks(self) -> list[dict[str, Any]]:
+        return chunks_of(self.rows)
+
     def column(self, name: str) -> list[Any]:
-        """A column's values."""
-        values: list[Any] = self.rows.column(name).to_pylist()
-        return values
+        """A field of every chunk."""
+        return [chunk[name] for chunk in self._chunks]
 
     def chunk(self, row: int) -> Chunk:
         """The chunk itself: made for winners alone."""
-        return Chunk.model_validate(self.rows.slice(row, 1).select(CHUNK_COLUMNS).to_pylist()[0])
+        return Chunk.model_validate(self._chunks[row])
 
     def texts(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """Title, headings and text of some rows, as they were embedded."""
-        held = self.rows.select(["title", "heading_path", "text"]).take(pa.array(rows)).to_pylist()
+        held = [self._chunks[row] for row in rows]
         return [search_text(each["title"], each["heading_path"], each["text"]) for each in held]
 
     @cached_property
@@ -108,8 +111,8 @@ def distinct(tables: Sequence[pa.Table]) -> pa.Table:
     """The rows of several searches, each once."""
     rows = pa.concat_tables([table.select(READ) for table in tables])
     first: dict[str, int] = {}
-    for row, name in enumerate(rows.column("id").to_pylist()):
-        first.setdefault(name, row)
+    for row, held in enumerate(rows.column(HIT).to_pylist()):
+        first.setdefault(held, row)
     return rows if len(first) == rows.num_rows else rows.take(pa.array(first.values(), pa.int64()))
 
 

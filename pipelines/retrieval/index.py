@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic_core import from_json
 
 from pipelines.artifacts import arrow_schema, read_json
 from pipelines.contracts import Chunk, Contract, content_id
@@ -33,10 +34,12 @@ from pipelines.settings import Index, Settings
 
 VECTORS = "vectors.parquet"
 POINTER = "index.json"
-LAYOUT = f"4.{analysis.LAYOUT}"
+LAYOUT = f"5.{analysis.LAYOUT}"
 """Of the table: part of its name, so that a change of columns or terms builds a table beside the old one."""
 CHUNK_COLUMNS = tuple(Chunk.model_fields)
-READ = (*CHUNK_COLUMNS, "terms", "vector")
+HIT = "hit"
+"""The column that holds a chunk whole, as JSON: every column that is read of a hundred candidates takes its time."""
+READ = (HIT, "terms", "vector")
 """Columns that a search brings of a candidate."""
 VERSIONS = f"versions-{LAYOUT}"
 """The table that holds of each version its pointer, when it was made, and its term counts."""
@@ -92,6 +95,11 @@ class Found:
 
     rows: pa.Table
     scores: Vectors
+
+    @property
+    def chunks(self) -> list[dict[str, Any]]:
+        """The rows' chunks, by field."""
+        return chunks_of(self.rows)
 
 
 class OpenIndex:
@@ -237,9 +245,15 @@ def size_bytes(place: Place, table: str) -> int:
 
 
 def schema(dim: int) -> pa.Schema:
-    """Of a table: a chunk, what it is found by, and the digest of all that shapes a hit."""
-    extra = [("row_digest", pa.string()), ("terms", pa.string()), ("vector", pa.list_(pa.float16(), dim))]
+    """Of a table: a chunk by columns and whole, what it is found by, and the digest of all that shapes a hit."""
+    texts = [(name, pa.string()) for name in ("row_digest", HIT, "terms")]
+    extra = [*texts, ("vector", pa.list_(pa.float16(), dim))]
     return pa.schema([*arrow_schema(Chunk), *(pa.field(*each) for each in extra)])
+
+
+def chunks_of(rows: pa.Table) -> list[dict[str, Any]]:
+    """The `hit` column, read: each row's chunk by field."""
+    return [from_json(held) for held in rows.column(HIT).to_pylist()]
 
 
 def vector_column(vectors: npt.NDArray[Any]) -> pa.Array:

@@ -15,9 +15,11 @@ from pipelines.errors import IndexMismatchError
 from pipelines.retrieval.embed import row_digests
 from pipelines.retrieval.index import (
     CHUNK_COLUMNS,
+    HIT,
     VENDOR_ERRORS,
     IndexPointer,
     Place,
+    chunks_of,
     connect,
     lexicon_of,
     tag_of,
@@ -39,6 +41,7 @@ class _Read:
     ids: list[str]
     digests: list[str]
     wrong_rows: int
+    wrong_hits: int
     wrong_terms: int
     wrong_vectors: int
     lexicon: Lexicon
@@ -57,6 +60,8 @@ def verify(place: Place, pointer: IndexPointer) -> list[str]:
         wrong.append(f"{len(found.ids) - len(set(found.ids)):,} rows repeat the id of another")
     if found.wrong_rows:
         wrong.append(f"{found.wrong_rows:,} rows are not what their digests say")
+    if found.wrong_hits:
+        wrong.append(f"{found.wrong_hits:,} rows show another chunk than they hold")
     if tag_of(pointer.model_digest, found.digests) != pointer.tag:
         wrong.append("the rows are not those that the version is named after")
     if found.wrong_terms:
@@ -67,10 +72,11 @@ def verify(place: Place, pointer: IndexPointer) -> list[str]:
 
 
 def _read(place: Place, pointer: IndexPointer) -> _Read:
-    found = _Read([], [], 0, 0, 0, empty_lexicon())
-    for rows in parts(place, pointer, *CHUNK_COLUMNS, "row_digest", "terms", "vector"):
-        fields = (rows.column(name).to_pylist() for name in ("title", "heading_path", "text"))
-        texts = [search_text(*each) for each in zip(*fields, strict=True)]
+    found = _Read([], [], 0, 0, 0, 0, empty_lexicon())
+    for rows in parts(place, pointer, *CHUNK_COLUMNS, "row_digest", HIT, "terms", "vector"):
+        chunks = rows.select(CHUNK_COLUMNS).to_pylist()
+        found.wrong_hits += sum(one != other for one, other in zip(chunks, chunks_of(rows), strict=True))
+        texts = [search_text(each["title"], each["heading_path"], each["text"]) for each in chunks]
         text_digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         held = rows.column("row_digest").to_pylist()
         made = row_digests(rows.append_column("text_digest", pa.array(text_digests, pa.string())))

@@ -18,12 +18,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic_core import to_json
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipelines.artifacts import read_json
 from pipelines.errors import IndexMismatchError
 from pipelines.retrieval.index import (
     CHUNK_COLUMNS,
+    HIT,
     POINTER,
     VECTORS,
     VENDOR_ERRORS,
@@ -300,10 +302,12 @@ def _add(table: Any, vectors: Path, rows: Ints, lexicon: Lexicon, report: Report
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
         for part in _taken(vectors, rows):
-            found = [terms(text) for text in _search_texts(part)]
+            chunks = part.select(CHUNK_COLUMNS).to_pylist()
+            found = [terms(search_text(each["title"], each["heading_path"], each["text"])) for each in chunks]
             counted.append(counted.pop().changed(added=found))
-            joined = pa.array([" ".join(each) for each in found], pa.string())
-            whole = part.append_column("terms", joined).select(table.schema.names).cast(table.schema)
+            whole = part.append_column("terms", pa.array([" ".join(each) for each in found], pa.string()))
+            whole = whole.append_column(HIT, pa.array([to_json(each).decode() for each in chunks], pa.string()))
+            whole = whole.select(table.schema.names).cast(table.schema)
             yield from whole.combine_chunks().to_batches()
             done += part.num_rows
             report(done, len(rows), "index")
@@ -325,11 +329,6 @@ def _taken(vectors: Path, rows: Ints) -> Iterator[pa.Table]:
             for start in range(0, part.num_rows, ADDED_AT_ONCE):
                 yield part.slice(start, ADDED_AT_ONCE)
         first += size
-
-
-def _search_texts(rows: pa.Table) -> Iterator[str]:
-    columns = (rows.column(name).to_pylist() for name in ("title", "heading_path", "text"))
-    return (search_text(*each) for each in zip(*columns, strict=True))
 
 
 def search_text(title: str, heading_path: Sequence[str], text: str) -> str:

@@ -94,7 +94,7 @@ while more and time.monotonic() < until:
     more -= "bc" in seen
     pointer = pointers[1] if index.tagged(place, pointers[1]) else pointers[0]
     opened = index.open_index(place, pointer)
-    texts = opened.matching(["passag"], 5000).rows.column("uri").to_pylist()
+    texts = [each["uri"] for each in opened.matching(["passag"], 5000).chunks]
     near = opened.nearest(np.ones(32, dtype=np.float32) / 32**0.5, 5000).rows.num_rows
     assert near == opened.rows == opened.lexicon.passages == len(texts), (near, opened.rows, len(texts))
     seen.add("".join(sorted({uri[0] for uri in texts})))

@@ -129,6 +129,7 @@ def spoilt(job: StageJob, column: str, value: object) -> index.IndexPointer:
     [
         ("text", "Somebody changed this sentence.", "not what their digests say"),
         ("tenant", "other", "not what their digests say"),  # what decides who sees it
+        ("hit", '{"id": "another"}', "show another chunk than they hold"),
         ("row_digest", "0" * 64, "not those that the version is named after"),
         ("terms", "other words", "found by other words"),
         ("vector", np.full(384, 2.0, dtype=np.float16), "not finite or not of unit length"),
