@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from pipelines.artifacts import arrow_schema, read_json
 from pipelines.contracts import Chunk, Contract, content_id
@@ -65,6 +65,12 @@ class IndexPointer(Contract):
     space: str
     """Whose vectors may be compared with these: `Embedder.space`."""
     chunks_digest: str
+
+    @property
+    def layout(self) -> str:
+        """Of its table, whose name says so."""
+        parts = self.table.split("-")
+        return parts[1] if len(parts) == 3 and parts[0] == "chunks" else LAYOUT
 
 
 @dataclass(frozen=True)
@@ -129,14 +135,14 @@ class OpenIndex:
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine")
         if self._has_vector_index:
             query = query.fast_search().nprobes(PROBED).refine_factor(REFINED)
-        return self._found(query.select([*READ, "_distance"]), "_distance", k, where)
+        return self._found(query.select([*self._read, "_distance"]), "_distance", k, where)
 
     def matching(self, query_terms: Sequence[str], k: int, where: str | None = None) -> Found:
         """The k rows of highest BM25 for the terms of `terms.terms`."""
         if not query_terms:
             return Found(self._schema.empty_table(), np.zeros(0, dtype=np.float32))
         query = self._table.search(_query(" ".join(query_terms)), query_type="fts").fast_search()
-        return self._found(query.select([*READ, "_score"]), "_score", k, where)
+        return self._found(query.select([*self._read, "_score"]), "_score", k, where)
 
     def columns(self, *names: str) -> pa.Table:
         """Columns of every row of this version."""
@@ -156,15 +162,22 @@ class OpenIndex:
         return [Chunk.model_validate(row) for row in rows.select(CHUNK_COLUMNS).to_pylist()]
 
     @cached_property
+    def _read(self) -> tuple[str, ...]:
+        """What is read of a candidate: in a table of an earlier layout, its chunk column by column."""
+        return READ if HIT in self._table.schema.names else (*CHUNK_COLUMNS, *READ[1:])
+
+    @cached_property
     def _schema(self) -> pa.Schema:
         held = self._table.schema
-        return pa.schema([held.field(name) for name in READ])
+        return pa.schema([held.field(name) if name in held.names else pa.field(name, pa.string()) for name in READ])
 
     def _found(self, query: Any, score: str, k: int, where: str | None) -> Found:
         try:
             rows: pa.Table = (query.where(where, prefilter=True) if where else query).limit(k).to_arrow()
         except VENDOR_ERRORS as exc:
             raise self._unreadable(exc) from exc
+        if HIT not in rows.column_names:
+            rows = rows.append_column(HIT, hits(rows.select(CHUNK_COLUMNS).to_pylist()))
         scores = rows.column(score).to_numpy()
         return Found(rows, 1.0 - scores if score == "_distance" else scores)
 
@@ -231,9 +244,9 @@ def table_name(model_digest: str) -> str:
     return f"chunks-{LAYOUT}-{model_digest[:12]}"
 
 
-def tag_of(model_digest: str, row_digests: Iterable[str]) -> str:
+def tag_of(model_digest: str, row_digests: Iterable[str], layout: str = LAYOUT) -> str:
     """The name of a version: equal model, layout and rows, equal name."""
-    return content_id(LAYOUT, model_digest, sorted(row_digests))[:32]
+    return content_id(layout, model_digest, sorted(row_digests))[:32]
 
 
 def size_bytes(place: Place, table: str) -> int:
@@ -249,6 +262,11 @@ def schema(dim: int) -> pa.Schema:
     texts = [(name, pa.string()) for name in ("row_digest", HIT, "terms")]
     extra = [*texts, ("vector", pa.list_(pa.float16(), dim))]
     return pa.schema([*arrow_schema(Chunk), *(pa.field(*each) for each in extra)])
+
+
+def hits(chunks: Iterable[dict[str, Any]]) -> pa.Array:
+    """Chunks as the `hit` column holds them."""
+    return pa.array([to_json(each).decode() for each in chunks], pa.string())
 
 
 def chunks_of(rows: pa.Table) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def verify(place: Place, pointer: IndexPointer) -> list[str]:
         wrong.append(f"{found.wrong_rows:,} rows are not what their digests say")
     if found.wrong_hits:
         wrong.append(f"{found.wrong_hits:,} rows show another chunk than they hold")
-    if tag_of(pointer.model_digest, found.digests) != pointer.tag:
+    if tag_of(pointer.model_digest, found.digests, pointer.layout) != pointer.tag:
         wrong.append("the rows are not those that the version is named after")
     if found.wrong_terms:
         wrong.append(f"{found.wrong_terms:,} rows are found by other words than theirs")
@@ -75,7 +75,8 @@ def _read(place: Place, pointer: IndexPointer) -> _Read:
     found = _Read([], [], 0, 0, 0, 0, empty_lexicon())
     for rows in parts(place, pointer, *CHUNK_COLUMNS, "row_digest", HIT, "terms", "vector"):
         chunks = rows.select(CHUNK_COLUMNS).to_pylist()
-        found.wrong_hits += sum(one != other for one, other in zip(chunks, chunks_of(rows), strict=True))
+        if HIT in rows.column_names:  # earlier layouts have none
+            found.wrong_hits += sum(one != other for one, other in zip(chunks, chunks_of(rows), strict=True))
         texts = [search_text(each["title"], each["heading_path"], each["text"]) for each in chunks]
         text_digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         held = rows.column("row_digest").to_pylist()

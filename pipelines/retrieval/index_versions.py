@@ -167,11 +167,15 @@ def _texts(place: Place, pointer: IndexPointer, wanted: set[str]) -> dict[str, t
 
 
 def parts(place: Place, pointer: IndexPointer, *columns: str) -> Any:
-    """Columns of every row of a version, `READ_AT_ONCE` rows at a time. Raises IndexMismatchError."""
+    """Columns of every row of a version, those that its layout has, `READ_AT_ONCE` rows at a time.
+
+    Raises IndexMismatchError.
+    """
     try:
         table = connect(place).open_table(pointer.table)
         table.checkout(pointer.tag)
-        query = table.search().select(list(columns)).limit(max(1, table.count_rows()))
+        there = [name for name in columns if name in table.schema.names]
+        query = table.search().select(there).limit(max(1, table.count_rows()))
         yield from (pa.Table.from_batches([each]) for each in query.to_batches(READ_AT_ONCE))
     except VENDOR_ERRORS as exc:
         raise IndexMismatchError(

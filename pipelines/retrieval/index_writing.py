@@ -18,7 +18,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic_core import to_json
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipelines.artifacts import read_json
@@ -35,6 +34,7 @@ from pipelines.retrieval.index import (
     Place,
     connect,
     explained,
+    hits,
     lancedb,
     lexicon_of,
     names_of,
@@ -198,7 +198,7 @@ def _exact(table: Any, pointer: IndexPointer) -> bool:
     if "terms" not in indices or any(indices.values()):
         return False
     digests = table.search().select(["row_digest"]).limit(max(1, table.count_rows())).to_arrow()["row_digest"]
-    return tag_of(pointer.model_digest, digests.to_pylist()) == pointer.tag
+    return tag_of(pointer.model_digest, digests.to_pylist(), pointer.layout) == pointer.tag
 
 
 def _opened(connection: Any, place: Place, pointer: IndexPointer) -> tuple[Any, Lexicon]:
@@ -306,7 +306,7 @@ def _add(table: Any, vectors: Path, rows: Ints, lexicon: Lexicon, report: Report
             found = [terms(search_text(each["title"], each["heading_path"], each["text"])) for each in chunks]
             counted.append(counted.pop().changed(added=found))
             whole = part.append_column("terms", pa.array([" ".join(each) for each in found], pa.string()))
-            whole = whole.append_column(HIT, pa.array([to_json(each).decode() for each in chunks], pa.string()))
+            whole = whole.append_column(HIT, hits(chunks))
             whole = whole.select(table.schema.names).cast(table.schema)
             yield from whole.combine_chunks().to_batches()
             done += part.num_rows

@@ -1,5 +1,6 @@
 """Versions of the index: listed, compared, restored, checked, compacted, dropped."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines import index_doors
-from pipelines.artifacts import StageJob
+from pipelines.artifacts import StageJob, write_json
 from pipelines.errors import IndexMismatchError
 from pipelines.retrieval import index, index_versions, index_writing
 from pipelines.retrieval.index_checks import verify
@@ -141,6 +142,40 @@ def test_a_row_that_was_changed_is_noticed(
 ) -> None:
     pointer = spoilt(two[1], column, value)
     assert any(said in each for each in verify(place(two[1]), pointer))
+
+
+def test_a_table_of_an_earlier_layout_is_searched_and_verified(
+    two: tuple[StageJob, StageJob], settings: Settings
+) -> None:
+    pointer = index.load_pointer(two[1].output)
+    new = Searcher(settings, two[1].state, two[1].output).search(["E-18", "paid leave in Porto"], 3)
+    table = index.connect(place(two[1])).open_table(pointer.table)
+    table.drop_columns([index.HIT])
+    table.tags.update(pointer.tag, table.version)
+    assert verify(place(two[1]), pointer) == []
+    old = Searcher(settings, two[1].state, two[1].output)
+    assert old.search(["E-18", "paid leave in Porto"], 3) == new
+    assert old.search(["?!"], 1)  # no word to search by
+
+
+def test_an_index_of_an_earlier_layout_is_opened_and_whole(
+    two: tuple[StageJob, StageJob], settings: Settings, tmp_path: Path
+) -> None:
+    # as an earlier version of the product left it: another table, another name of the version, no `hit`
+    pointer = index.load_pointer(two[1].output)
+    rows = index.connect(place(two[1])).open_table(pointer.table).to_arrow().drop_columns([index.HIT])
+    digests = rows.column("row_digest").to_pylist()
+    tag = index.tag_of(pointer.model_digest, digests, "4.1")
+    before = pointer.model_copy(update={"table": f"chunks-4.1-{pointer.model_digest[:12]}", "tag": tag})
+    job = dataclasses.replace(two[1], output=tmp_path / "embed", state=tmp_path / "state")
+    shutil.copytree(two[1].output, job.output)
+    write_json(job.output / index.POINTER, before)
+    table = index.connect(place(job)).create_table(before.table, rows)
+    index_writing.index_rows(table, grew=True)
+    table.tags.create(tag, table.version)
+    found = Searcher(settings, job.state, job.output).search(["E-18"], 2)  # its counts are made again
+    assert found == Searcher(settings, two[1].state, two[1].output).search(["E-18"], 2)
+    assert verify(place(job), before) == []
 
 
 def test_rows_outside_the_word_index_and_lost_counts_are_noticed(two: tuple[StageJob, StageJob]) -> None:
