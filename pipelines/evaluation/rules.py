@@ -87,14 +87,15 @@ def _difference(
         return _without_data(
             kind, rule.metric, threshold, policy, _because("no item was measured for both systems", told)
         )
+    share = is_share(rule.metric, [*candidate.present, *champion.present])
     if not told:
         filled = [_pairs(candidate, champion, every)]
-    elif is_share(rule.metric, [*candidate.present, *champion.present]):
+    elif share:
         filled = _fillings(candidate, champion, every, rule.better)
     else:
         reason = _because("how bad a missing value could be is not known", told)
         return _without_data(kind, rule.metric, threshold, policy, reason)
-    largest = 1.0 if is_share(rule.metric, [*candidate.present, *champion.present]) else None
+    largest = 1.0 if share else None
     samples = [_Sample(_oriented(each, rule.better), [groups[i] for i in every], largest) for each in filled]
     findings = [_judge_difference(kind, rule, threshold, sample, policy, chance) for sample in samples]
     return _agreed(findings, told, policy)
