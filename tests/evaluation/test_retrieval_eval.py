@@ -246,16 +246,24 @@ def test_a_passage_is_held_once(folder: Path) -> None:
 
 # --- variants, for real ---
 
-DESKS = ("leave", "travel", "laptop", "parking", "training", "visitor", "badge", "meal", "bicycle", "printer")
+DESKS = tuple(
+    "leave travel laptop parking training visitor badge meal bicycle printer garden payroll archive courier library "
+    "kitchen fleet insurance phone mailroom".split()
+)
+# What every desk says of itself: an embedding is of the whole passage, and a code is a small part of it.
+SAYS = (
+    "It is open from Monday to Thursday and answers within two working days. Bring the form that your manager signed, "
+    "and a copy of it. Whoever asks for the first time is shown around, and hears where the other forms are kept."
+)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Choices:
-    """Ten documents that differ in a topic and a code, indexed."""
+    """Documents that differ in a topic and a code, indexed."""
     root = tmp_path_factory.mktemp("workbench")
     (root / "documents").mkdir()
     for n, topic in enumerate(DESKS):
-        text = f"# {topic.capitalize()}\n\nThe {topic} desk keeps its papers in folder QX-{4711 + 13 * n}.\n"
+        text = f"# {topic.capitalize()}\n\nThe {topic} desk keeps its papers in folder QX-{4711 + 13 * n}. {SAYS}\n"
         (root / "documents" / f"{topic}.md").write_text(text)
     codes = [
         Question(
@@ -285,7 +293,7 @@ def test_codes_are_found_by_their_words_and_hardly_by_their_vectors(built: Choic
         built, root / "codes.jsonl", [str(root / "vector.yaml"), str(root / "words.yaml")], 5, root / "page.html"
     )
     by_words = [line["variants"]["words"]["rank"] for line in report["items"]]
-    assert by_words == [1] * 10
+    assert by_words == [1] * len(DESKS)
     found = compared(report, "span_ndcg@5")
     assert 0 < found["low"] <= found["difference"] <= found["high"]
     assert report["verdict"]["headline"] == "words finds the right passage better than vector"
@@ -305,7 +313,7 @@ def test_other_chunks_are_built_once_beside_the_workspace(built: Choices) -> Non
 
     before = stages(root / "w")
     report = doors.retrieval_eval(built, root / "codes.jsonl", ["current", str(root / "small.yaml")], 5, None)
-    assert report["variants"][1]["chunks"] > report["variants"][0]["chunks"] == 10
+    assert report["variants"][1]["chunks"] > report["variants"][0]["chunks"] == len(DESKS)
     assert stages(root / "w") == before
     (own,) = (root / "w" / "state" / "variants").iterdir()
     made = stages(own)
