@@ -1,6 +1,7 @@
 """The virtual environment of the peers: made when a benchmark first needs it, apart from Groundwork's own.
 
-It takes about a minute and 2 GB. Nothing in `pipelines/` ever imports from it.
+It takes about a minute and 2 GB. TRL, which is compared on the very torch, transformers and peft that Groundwork trains
+with, lies in a folder of its own beside them. Nothing in `pipelines/` ever imports from either.
 """
 
 import subprocess
@@ -13,6 +14,8 @@ HERE = Path(__file__).parent
 PLACE = ROOT / ".venv-peers"
 PINS = HERE / "peers.txt"
 _READY = PLACE / ".ready"
+TRL = ROOT / ".venv-trl"
+TRL_PIN = "trl==1.16.0"
 
 
 def python() -> Path:
@@ -31,6 +34,20 @@ def python() -> Path:
         _run([str(uv), "pip", "install", "--quiet", "--no-deps", "--python", str(program), "-r", str(PINS)])
         _READY.write_text(pins, encoding="utf-8")
     return program
+
+
+def trl() -> Path:
+    """A folder to put on PYTHONPATH: TRL alone, without what it needs (Groundwork's lock has all of that).
+
+    Raises CalledProcessError when it cannot be had.
+    """
+    ready = TRL / ".ready"
+    if not ready.exists() or ready.read_text(encoding="utf-8") != TRL_PIN:
+        uv = Path(sys.executable).with_name("uv")
+        options = ["--quiet", "--no-deps", "--python", sys.executable, "--target", str(TRL)]
+        _run([str(uv), "pip", "install", *options, TRL_PIN])
+        ready.write_text(TRL_PIN, encoding="utf-8")
+    return TRL
 
 
 def _torch() -> str:

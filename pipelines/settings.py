@@ -13,10 +13,19 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipelines.errors import SettingsError
 
@@ -248,9 +257,22 @@ class Generation(Model):
     """The serving prompt template."""
     max_new_tokens: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    answers: Literal["free", "quoted"]
+    """quoted: spans of the passages or the refusal, nothing else (engine `transformers`; generation/quoting.py)."""
+    refusal_margin: float
+    """Nats by which the refusal may be likelier than the best span, and the span is still given (`quoted`)."""
     base_url: str | None
     """Of an OpenAI-compatible upstream (engine `openai`); its key is GROUNDWORK_ENGINE_API_KEY."""
     upstream_model: str | None
+
+    @model_validator(mode="after")
+    def _can_quote(self) -> Self:
+        if self.answers == "quoted" and self.engine != "transformers":
+            raise ValueError(
+                f"`answers: quoted` needs the model's probabilities, which engine `{self.engine}` does not give; "
+                "set `generation.engine: transformers`, or `answers: free`"
+            )
+        return self
 
 
 class Judge(Model):

@@ -95,6 +95,7 @@ _ANSWERING = (
     "pipelines.generation.export",
     "pipelines.generation.models",
     "pipelines.generation.prompts",
+    "pipelines.generation.quoting",
     "pipelines.guardrails.injection",
     "pipelines.guardrails.policy",
     "pipelines.guardrails.signs",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.contracts import Message
-from pipelines.generation.engine import Completion
+from pipelines.generation.engine import Completion, Quoted
 
 
 @dataclass
@@ -23,6 +23,25 @@ class FixedEngine:
         report: Callable[[int, int], None] | None = None,
     ) -> list[Completion]:
         return [Completion(self.said, prompt_tokens=10, completion_tokens=3, seconds=0.01) for _ in conversations]
+
+
+@dataclass
+class QuotedEngine(FixedEngine):
+    """Stands for an engine that tells probabilities: the same span of everything, so much likelier than the refusal."""
+
+    doubt: float = 0.0
+    name: str = "quoted"
+
+    def read(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        texts: Sequence[Sequence[str]],
+        *,
+        refusal: str,
+        max_new_tokens: int,
+    ) -> list[Quoted]:
+        assert all(self.said in " ".join(own) for own in texts)
+        return [Quoted(self.said, -2.0, self.doubt - 2.0, 10, 3, 0.01) for _ in conversations]
 
 
 @dataclass

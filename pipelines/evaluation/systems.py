@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.artifacts import read_json, sha256_tree
 from pipelines.contracts import Message, content_id
 from pipelines.errors import StageError
-from pipelines.generation.engine import Completion, Engine
+from pipelines.generation.engine import Completion, Engine, Quoted, QuotingEngine
 from pipelines.settings import Generation, Settings, with_sections
 
 _LIBRARY = {"openvino": "openvino-genai", "transformers": "transformers", "openai": "openai"}
@@ -103,6 +103,20 @@ class OpenedLater:
         if self._engine is None:
             self._engine = self._open()
         return self._engine.generate(conversations, max_new_tokens=max_new_tokens, report=report)
+
+    def read(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        texts: Sequence[Sequence[str]],
+        *,
+        refusal: str,
+        max_new_tokens: int,
+    ) -> list[Quoted]:
+        """As the engine does, where it can (`generation.answers: quoted` is refused for engines that cannot)."""
+        if self._engine is None:
+            self._engine = self._open()
+        assert isinstance(self._engine, QuotingEngine)
+        return self._engine.read(conversations, texts, refusal=refusal, max_new_tokens=max_new_tokens)
 
     def close(self) -> None:
         """Let the weights go."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipelines.contracts import Message
 
@@ -15,6 +15,23 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """The best span with its log-probability, and that of the refusal; "" and -inf where no text has words."""
+
+    text: str
+    log_probability: float
+    refusal: float
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+    @property
+    def doubt(self) -> float:
+        """How much likelier the refusal is, in nats: refuse where it is above the chosen margin."""
+        return self.refusal - self.log_probability
 
 
 class Engine(Protocol):
@@ -33,4 +50,22 @@ class Engine(Protocol):
         """Complete each conversation; `report(done, total)` is called as answers come in.
 
         Raises EngineError naming the engine and the conversation that failed.
+        """
+
+
+@runtime_checkable
+class QuotingEngine(Protocol):
+    """An engine that can tell the probabilities of spans."""
+
+    def read(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        texts: Sequence[Sequence[str]],
+        *,
+        refusal: str,
+        max_new_tokens: int,
+    ) -> list[Quoted]:
+        """The likeliest span of each conversation's own `texts`, and how likely the refusal is.
+
+        Raises EngineError for a conversation that does not fit the model.
         """

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.contracts import Answer, Chunk, Hit, Message, content_id
-from pipelines.generation.engine import Completion, Engine
+from pipelines.generation.engine import Completion, Engine, QuotingEngine
 from pipelines.generation.prompts import PromptTemplate
 from pipelines.guardrails.grounding import support
 from pipelines.guardrails.injection import screen
@@ -69,6 +69,7 @@ class AnswerSystem:
             settings.retrieval.model_dump(mode="json", exclude={"rewrite_prompt"}),
             encoding,
             settings.generation.max_new_tokens,
+            *((settings.generation.refusal_margin, "quoted") if settings.generation.answers == "quoted" else ()),
         )
 
     def retrieve(self, questions: Sequence[str]) -> list[Retrieved]:
@@ -158,8 +159,28 @@ class AnswerSystem:
         conversations: list[tuple[Message, ...]] = [
             self.prompt.messages(one.found.passages, one.question) for one in batch
         ]
-        completions = self.engine.generate(conversations, max_new_tokens=self.settings.generation.max_new_tokens)
+        chosen = self.settings.generation
+        if chosen.answers == "quoted":
+            completions = self._quoted(batch, conversations)
+        else:
+            completions = self.engine.generate(conversations, max_new_tokens=chosen.max_new_tokens)
         return [self._settle(one, completion) for one, completion in zip(batch, completions, strict=True)]
+
+    def _quoted(self, batch: Sequence[_Asked], conversations: Sequence[Sequence[Message]]) -> list[Completion]:
+        """Spans of what the model was shown, or the refusal where that is likelier by more than the margin."""
+        assert isinstance(self.engine, QuotingEngine)  # settings.Generation refuses other engines
+        chosen, refusal = self.settings.generation, self.prompt.refusal
+        texts = [[chunk.text for chunk in one.found.chunks] for one in batch]
+        read = self.engine.read(conversations, texts, refusal=refusal, max_new_tokens=chosen.max_new_tokens)
+        return [
+            Completion(
+                refusal if one.doubt > chosen.refusal_margin else one.text,
+                one.prompt_tokens,
+                one.completion_tokens,
+                one.seconds,
+            )
+            for one in read
+        ]
 
     def _settle(self, one: _Asked, completion: Completion) -> Answer:
         """Output guardrails, refusal and citations."""

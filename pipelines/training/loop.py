@@ -136,7 +136,7 @@ class Run:
         self.plan, self.settings, self.accelerator, self.place, self.now = plan, settings, accelerator, place, now
         self.optimizer = MasterAdamW(trainable(model), weight_decay=settings.weight_decay)
         self.loss = accelerator.prepare(AnswerLoss(model))
-        self.validation = _bounded(validation)
+        self.validation = bounded(validation)
         self.progress = Progress()
         self.resumed_at = self._resume()
         self._began = now() - self.progress.seconds
@@ -214,14 +214,10 @@ class Run:
     def _validate(self) -> float:
         """Mean loss of the answer tokens of the validation sample."""
         started = self.now()
-        self.loss.eval()
-        with torch.no_grad():
-            batches = (on_device(collate(groups), self.accelerator.device) for groups in self.validation)
-            loss = sum(float(self.loss(batch)) for batch in batches)
-        self.loss.train()
+        loss = mean_loss(self.loss, self.validation, self.accelerator.device)
         self.progress.curve[-1]["validation_seconds"] = self.now() - started
         self.progress.seconds = self.now() - self._began
-        return loss / sum(made.targets for batch in self.validation for made in batch)
+        return loss
 
     def _line(self, total: int) -> str:
         recent = [line["seconds"] for line in self.progress.curve[-20:]]
@@ -242,6 +238,15 @@ class Run:
         return self.progress.step
 
 
+def mean_loss(loss: Any, batches: Sequence[list[Group]], device: torch.device) -> float:
+    """Mean loss of the answer tokens of some batches, without gradients; `loss`: an AnswerLoss."""
+    loss.eval()
+    with torch.no_grad():
+        total = sum(float(loss(on_device(collate(groups), device))) for groups in batches)
+    loss.train()
+    return total / sum(made.targets for batch in batches for made in batch)
+
+
 def on_device(batch: Batch, device: torch.device) -> Batch:
     """The same batch with its tensors on a device."""
     moved = {name: value.to(device) for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
@@ -255,7 +260,7 @@ def _exchange(accelerator: Accelerator, module: torch.nn.Module, last: bool) -> 
     return contextlib.nullcontext() if last else accelerator.no_sync(module)
 
 
-def _bounded(groups: Sequence[Group]) -> list[list[Group]]:
+def bounded(groups: Sequence[Group]) -> list[list[Group]]:
     """The first groups within VALIDATION_TOKENS, one a batch: the same at every validation."""
     kept: list[list[Group]] = []
     used = 0

@@ -6,13 +6,14 @@ import pytest
 
 from pipelines.artifacts import StageJob
 from pipelines.contracts import Answer
+from pipelines.generation.engine import Engine
 from pipelines.generation.prompts import load_prompt
 from pipelines.guardrails.policy import OFF, GuardrailPolicy
 from pipelines.retrieval.answer import DROPPED, UNANSWERABLE, AnswerSystem, refuses
 from pipelines.retrieval.kept import KeptAnswers
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, QuotedEngine
 from tests.retrieval.conftest import TEXTS, chunk
 
 ON = GuardrailPolicy(version=2, injection=True, min_support=0.6, max_question_chars=4000, unsupported_sentences="flag")
@@ -20,11 +21,17 @@ DROP = ON.model_copy(update={"unsupported_sentences": "drop"})
 
 
 def system(
-    small: StageJob, settings: Settings, said: str, *, guardrails: GuardrailPolicy = ON, kept: KeptAnswers | None = None
+    small: StageJob,
+    settings: Settings,
+    said: str,
+    *,
+    guardrails: GuardrailPolicy = ON,
+    kept: KeptAnswers | None = None,
+    engine: Engine | None = None,
 ) -> AnswerSystem:
     searcher = Searcher(settings, small.state, small.output)
     prompt = load_prompt(settings.generation.prompt)
-    return AnswerSystem(searcher, FixedEngine(said), prompt, guardrails, settings, identity="x", kept=kept)
+    return AnswerSystem(searcher, engine or FixedEngine(said), prompt, guardrails, settings, identity="x", kept=kept)
 
 
 def test_an_answer_cites_the_sentence_that_holds_it(small: StageJob, settings: Settings) -> None:
@@ -51,6 +58,18 @@ def test_a_sentence_that_nothing_supports_is_dropped_and_noted(small: StageJob, 
     assert [(each.text, each.action) for each in dropped.unsupported] == [("Ask Ana.", "dropped")]
     flagged = system(small, settings, said).answer(question)[0]
     assert (flagged.text, flagged.guardrail, flagged.unsupported[0].action) == (said, None, "flagged")
+
+
+def test_quoted_answers_are_refused_beyond_the_margin(small: StageJob, settings: Settings) -> None:
+    digests = set()
+    for margin, answered in ((0.5, False), (1.5, True)):
+        chosen = {"engine": "transformers", "answers": "quoted", "refusal_margin": margin}
+        own = settings.model_copy(update={"generation": settings.generation.model_copy(update=chosen)})
+        asked = system(small, own, "24 working days", engine=QuotedEngine("24 working days", doubt=1.0))
+        (answer,) = asked.answer(["holiday allowance in Porto?"])
+        assert (answer.answered, answer.guardrail, answer.prompt_tokens) == (answered, None, 10)
+        digests.add(asked.digest)
+    assert len(digests) == 2  # kept answers of one margin are not those of another
 
 
 def test_what_the_documents_do_not_treat_is_refused_without_the_model(small: StageJob, settings: Settings) -> None:

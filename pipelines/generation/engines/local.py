@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.contracts import Message
 from pipelines.errors import EngineError
-from pipelines.generation.engine import Completion
+from pipelines.generation.engine import Completion, Quoted
 from pipelines.generation.models import context_tokens, load_causal, load_tokenizer, render
 from pipelines.settings import Generation
 
@@ -40,13 +40,7 @@ class TransformersEngine:
     ) -> list[Completion]:
         """Complete each conversation. Raises EngineError for one that does not fit the model."""
         texts = [render(self.tokenizer, conversation, generation=True) for conversation in conversations]
-        lengths = [len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
-        for number, length in enumerate(lengths):
-            if length + max_new_tokens > self.limit:
-                raise EngineError(
-                    f"Conversation {number} has {length} tokens; with {max_new_tokens} new ones that is more than the "
-                    f"{self.limit} of {self.name}. Show fewer or shorter passages."
-                )
+        lengths = self._fitting(texts, max_new_tokens)
         order = sorted(range(len(texts)), key=lambda i: lengths[i])
         done: dict[int, Completion] = {}
         for start in range(0, len(order), self.batch_size):
@@ -56,6 +50,35 @@ class TransformersEngine:
             if report:
                 report(len(done), len(texts))
         return [done[i] for i in range(len(texts))]
+
+    def read(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        texts: Sequence[Sequence[str]],
+        *,
+        refusal: str,
+        max_new_tokens: int,
+    ) -> list[Quoted]:
+        """The likeliest span of each conversation's own `texts`, and how likely the refusal is (quoting.py)."""
+        from pipelines.generation.quoting import Quoter
+
+        self._fitting([render(self.tokenizer, each, generation=True) for each in conversations], max_new_tokens)
+        quoter = Quoter(self.model, self.tokenizer, refusal=refusal)
+        return [
+            quoter.read(conversation, own, max_new_tokens=max_new_tokens)
+            for conversation, own in zip(conversations, texts, strict=True)
+        ]
+
+    def _fitting(self, texts: Sequence[str], max_new_tokens: int) -> list[int]:
+        """Tokens of each prompt. Raises EngineError for one that does not fit the model."""
+        lengths = [len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+        for number, length in enumerate(lengths):
+            if length + max_new_tokens > self.limit:
+                raise EngineError(
+                    f"Conversation {number} has {length} tokens; with {max_new_tokens} new ones that is more than the "
+                    f"{self.limit} of {self.name}. Show fewer or shorter passages."
+                )
+        return lengths
 
     def _batch(self, texts: list[str], lengths: list[int], max_new_tokens: int) -> list[Completion]:
         import torch
