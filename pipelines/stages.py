@@ -277,6 +277,8 @@ STAGES: dict[str, Stage] = {
             modules=(
                 *_JUDGING,
                 *_ANSWERING,
+                "pipelines.evaluation.attempts",
+                "pipelines.evaluation.mutations",
                 "pipelines.evaluation.redteam",
                 "pipelines.evaluation.redteam_html",
             ),
