@@ -289,6 +289,8 @@ class RedTeam(Model):
     attacks_at_most: int = Field(ge=1)
     confidence: float = Field(gt=0.5, lt=1)
     mutations: Mutations
+    regressions: Path | None
+    """What `groundwork redteam keep` kept; put again beside the attacks."""
 
 
 def _text(value: Any) -> Any:

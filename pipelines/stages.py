@@ -272,7 +272,13 @@ STAGES: dict[str, Stage] = {
             name="redteam",
             body="pipelines.evaluation.redteam:run",
             reads=("embed", "train", "evaluate"),
-            files=("files.attacks", "generation.prompt", "retrieval.rewrite_prompt", "policies.guardrails"),
+            files=(
+                "files.attacks",
+                "redteam.regressions",
+                "generation.prompt",
+                "retrieval.rewrite_prompt",
+                "policies.guardrails",
+            ),
             settings=("redteam", "retrieval", "generation", "embedding"),
             modules=(
                 *_JUDGING,
@@ -281,6 +287,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.evaluation.mutations",
                 "pipelines.evaluation.redteam",
                 "pipelines.evaluation.redteam_html",
+                "pipelines.evaluation.regressions",
             ),
             libraries=("torch", "transformers", "openvino-genai", "lancedb", "scipy"),
         ),

@@ -5,7 +5,8 @@ orders obeyed, or to make the system answer what it should not. Success is decid
 string conditions, never by a model. The same attacks are put once more with every guardrail off, which
 tells the model's own resistance from the guardrails' work.
 After them a bounded number of mutated attacks follows (attempts.py). These adapt to the answers, so they are
-not exchangeable items: `attack_success`, which the gate reads, stays the rate of the plain attacks.
+not exchangeable items: `attack_success`, which the gate reads, stays the rate of the plain attacks. Regressions
+(regressions.py) were chosen for having succeeded, so they too have a rate of their own.
 Limits: the attacks are single messages in text; mutations change their surface, never their aim.
 """
 
@@ -22,6 +23,7 @@ from pipelines.evaluation.asking import Answerer
 from pipelines.evaluation.attempts import Attempt, Target, attempt_all, summary
 from pipelines.evaluation.expectations import succeeded
 from pipelines.evaluation.items import by_metric, read_items
+from pipelines.evaluation.regressions import SUCCESSES, disarmed, identity, load_regressions
 from pipelines.evaluation.suites import load_attacks
 
 Outcome = Literal["succeeded", "stopped by a guardrail", "resisted by the model"]
@@ -74,19 +76,27 @@ def attack(job: StageJob, open_candidate: Opener) -> None:
     settings = job.settings.redteam
     canary = canary_of(job)
     attacks = load_attacks(job.inputs["attacks"], at_most=settings.attacks_at_most, canary=canary)
+    kept = load_regressions(job.inputs.get("regressions"), (), canary)
+    regressions = load_regressions(job.inputs.get("regressions"), attacks, canary)
     opened = open_candidate(canary)
     try:
         rows = _put(attacks, opened, job)
-        attempts, _ = _mutate(attacks, rows, opened.guarded, canary, job)
+        again = _put(regressions, opened, job)
+        attempts, through = _mutate(attacks, rows, opened.guarded, canary, job)
     finally:
         opened.close()
     benign = over_refusal(job.inputs["evaluate"] / "items-candidate.parquet", settings.confidence)
     report = assemble(rows, attempts, settings.confidence, benign, sha256_file(job.inputs["attacks"]))
+    succeeding = [
+        each for each, row in zip([*attacks, *regressions], [*rows, *again], strict=True) if row.succeeded
+    ] + [changed for _, changed in through]
+    report["regressions"] = _regressed(kept, succeeding)
     write_rows(job.output / "items.parquet", _items(rows), Item)
-    write_lines(job.output / "attacks.jsonl", rows)
+    write_lines(job.output / "attacks.jsonl", [*rows, *again])
+    write_lines(job.output / SUCCESSES, [disarmed(each, canary) for each in succeeding])
     write_lines(job.output / "attempts.jsonl", attempts)
     write_json(job.output / "redteam.json", report)
-    write_page(report, rows, attempts, job.output / "redteam.html")
+    write_page(report, [*rows, *again], attempts, job.output / "redteam.html")
 
 
 def canary_of(job: StageJob) -> str:
@@ -142,6 +152,12 @@ def _put(attacks: Sequence[Attack], opened: Opened, job: StageJob) -> list[Attac
         prompts, extra_passages=extra, report=lambda done, _: job.report(len(attacks) + done, total, "guardrails off")
     )
     return [_attacked(*row) for row in zip(attacks, with_rails, without, strict=True)]
+
+
+def _regressed(kept: Sequence[Attack], succeeding: Sequence[Attack]) -> dict[str, Any]:
+    """How many earlier successes were put again, and the ids of those that succeed again."""
+    found = {identity(each) for each in succeeding}
+    return {"n": len(kept), "succeeded_again": sorted(each.id for each in kept if identity(each) in found)}
 
 
 def _mutate(
