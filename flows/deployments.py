@@ -4,16 +4,22 @@ On a platform, prefect.yaml deploys the same flows to a work pool instead.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import serve
+from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 
-from flows.lifecycle import evaluate, ingest, lifecycle, release, train
+from flows.lifecycle import evaluate, ingest, lifecycle, release, scan, train
 from flows.parameters import Where
 from flows.review import decide, decisions
+from pipelines.settings import ROOT
 
 WEEKLY = "0 3 * * 1"
+WEEKLY_SCAN = "0 5 * * 1"
+QUARTERLY_SCAN = "0 6 1 1,4,7,10 *"
+FULL_SCAN = ROOT / "configs" / "redteam-full.yaml"
 OFTEN = "*/5 * * * *"
 
 
@@ -41,7 +47,32 @@ def serve_deployments(workspace: Path) -> None:
         tags=["groundwork"],
         description="Every five minutes: what reviewers asked for by tags on MLflow's page.",
     )
-    serve(*deployments, weekly, polling, pause_on_shutdown=False)
+    serve(*deployments, *scans(workspace), weekly, polling, pause_on_shutdown=False)
+
+
+def scans(workspace: Path) -> Sequence[RunnerDeployment]:
+    """The red team by the clock, switched off until somebody wants it: every week, and in full every quarter."""
+    at, full = (Where(workspace=workspace, config=config).model_dump(mode="json") for config in (None, FULL_SCAN))
+    return [
+        scan.to_deployment(
+            name=name,
+            parameters={"at": where},
+            concurrency_limit=1,
+            schedules=[Cron(cron, timezone="UTC")],
+            paused=True,
+            tags=["groundwork"],
+            description=told,
+        )
+        for name, where, cron, told in (
+            ("weekly", at, WEEKLY_SCAN, "Attacks, every Monday at 05:00 UTC, once it is switched on."),
+            (
+                "quarterly",
+                full,
+                QUARTERLY_SCAN,
+                "Every attack, many mutations, each quarter, once it is switched on.",
+            ),
+        )
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The flows: ingest, train, evaluate, release, and lifecycle, which is all of them.
+"""The flows: ingest, train, evaluate, release, and lifecycle, which is all of them; and scan, the red team alone.
 
 A flow reads as a sentence. None waits for a person: `release` ends at `pending`, and the decision starts
 another flow (flows/review.py).
@@ -44,6 +44,12 @@ def release(at: Where | None = None) -> Summary:
     ran = _bring_up(("gate",), choices)
     summary: Summary = register(choices)
     return replace(summary, ran=ran)
+
+
+@flow(name="scan", flow_run_name="scan", validate_parameters=True)
+def scan(at: Where | None = None) -> tuple[str, ...]:
+    """Adapter -> red-team report. The form's settings hold for this run alone: the workspace does not remember them."""
+    return _bring_up(("redteam",), (at or Where()).choices())
 
 
 @flow(name="lifecycle", flow_run_name="lifecycle", validate_parameters=True)

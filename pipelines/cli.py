@@ -26,7 +26,9 @@ data = typer.Typer(help="Data under version control.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
 sources_app = typer.Typer(help="Where documents come from.")
 retrieval = typer.Typer(help="How well passages are found.", no_args_is_help=True)
+redteam = typer.Typer(help="Attacks on the candidate.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(redteam, name="redteam")
 app.add_typer(sources_app, name="sources")
 app.add_typer(index, name="index")
 app.add_typer(retrieval, name="retrieval")
@@ -282,6 +284,24 @@ def gate(
     decision = doors.gate(candidate, champion, policy, look)
     emit(decision) if as_json else print(telling.told_decision(decision))
     raise typer.Exit(0 if decision["verdict"] == "PASS" else 3)
+
+
+@redteam.callback()
+def redteam_verbs() -> None:
+    """Attacks on the candidate."""
+
+
+@redteam.command("keep")
+def redteam_keep(
+    to: Annotated[Path | None, typer.Option(help="File to add to (default: in the state folder).")] = None,
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep every success of the last red team, to be tried again: name the file in redteam.regressions."""
+    from pipelines import doors
+
+    kept = doors.keep_successes(at(workspace), to)
+    emit(kept) if as_json else print(f"{kept['added']} added, {kept['known']} known before: {kept['regressions']}")
 
 
 @app.command()

@@ -53,6 +53,15 @@ def queries_of(query: str | None, queries: Path | None) -> list[Query]:
     raise QuestionFileError("Give one question, or --queries FILE with JSON Lines of id and query.")
 
 
+def keep_successes(choices: Choices, to: Path | None) -> dict[str, Any]:
+    """Add the successes of the workspace's red team to its regressions, or to the file `to`."""
+    from pipelines.evaluation.regressions import keep
+
+    workspace = open_workspace(choices).workspace
+    kept = keep(workspace.stage("redteam"), to or workspace.state / "redteam" / "regressions.jsonl")
+    return {"regressions": str(kept.place), "added": kept.added, "known": kept.known}
+
+
 def search(
     choices: Choices, query: str | None, queries: Path | None, k: int, filters: Sequence[str] = ()
 ) -> list[dict[str, Any]]:

@@ -295,11 +295,24 @@ class Evaluation(Model):
     judge: Judge | None
 
 
+class Mutations(Model):
+    """Attacks said otherwise, after the plain ones."""
+
+    attempts_at_most: int = Field(ge=0)
+    """The budget; 0: none."""
+    attempts_a_round: int = Field(ge=1)
+    """What a round learns counts from the next one on."""
+    seed: int
+
+
 class RedTeam(Model):
     """Stage `redteam`."""
 
     attacks_at_most: int = Field(ge=1)
     confidence: float = Field(gt=0.5, lt=1)
+    mutations: Mutations
+    regressions: Path | None
+    """What `groundwork redteam keep` kept; put again beside the attacks."""
 
 
 def _text(value: Any) -> Any:

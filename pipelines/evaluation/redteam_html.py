@@ -8,17 +8,27 @@ from pipelines.evaluation.pages import write_page as write_template
 from pipelines.evaluation.report_html import Said
 
 if TYPE_CHECKING:
+    from pipelines.evaluation.attempts import Attempt
     from pipelines.evaluation.redteam import Attacked
 
 OUTCOMES = ("succeeded", "stopped by a guardrail", "resisted by the model")
 TONE = {"succeeded": "bad", "stopped by a guardrail": "unsure", "resisted by the model": "good"}
 
 
-def write_page(report: Mapping[str, Any], rows: "Sequence[Attacked]", place: Path) -> None:
-    """Write the page, successes first."""
+def write_page(
+    report: Mapping[str, Any], rows: "Sequence[Attacked]", attempts: "Sequence[Attempt]", place: Path
+) -> None:
+    """Write the page, successes first; of the mutated attacks only those that got through are shown in full."""
     ordered = sorted(rows, key=lambda row: (OUTCOMES.index(row.outcome), row.category, row.id))
     write_template(
-        "redteam.html.j2", place, report=report, rows=ordered, outcomes=OUTCOMES, tone=TONE, verdict=verdict(report)
+        "redteam.html.j2",
+        place,
+        report=report,
+        rows=ordered,
+        through=[attempt for attempt in attempts if attempt.succeeded],
+        outcomes=OUTCOMES,
+        tone=TONE,
+        verdict=verdict(report),
     )
 
 

@@ -1,12 +1,14 @@
 """Deployments: what prefect.yaml names exists, every parameter has a form, a bad value is refused by its name."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from pipelines.settings import ROOT
+from pipelines.workspaces import open_workspace
 
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
@@ -22,6 +24,8 @@ def test_there_is_a_deployment_for_every_flow() -> None:
         "train",
         "evaluate",
         "release",
+        "scan",
+        "scan",
         "lifecycle",
         "decide",
         "decisions",
@@ -41,6 +45,24 @@ def test_the_form_says_what_each_field_means(deployment: dict[str, Any]) -> None
     fields = [field for each in schema["definitions"].values() for field in each["properties"].items()]
     assert fields
     assert [name for name, field in fields if not field.get("description")] == []
+
+
+def test_scans_are_off_until_wanted_and_the_full_one_has_the_larger_budget(tmp_path: Path) -> None:
+    from flows.deployments import scans
+    from flows.parameters import Where
+
+    weekly, full = scans(tmp_path)
+    assert (weekly.paused, full.paused) == (True, True)
+    budgets = [
+        open_workspace(Where(**each.parameters["at"]).choices()).settings.redteam.mutations.attempts_at_most
+        for each in (weekly, full)
+    ]
+    assert budgets[1] >= 10 * budgets[0]
+    listed = [each for each in DEPLOYMENTS if flow_of(each).name == "scan"]
+    assert [each["schedules"][0]["active"] for each in listed] == [False, False]
+    assert [each["schedules"][0]["cron"] for each in listed] == [
+        each.schedules[0].schedule.cron for each in scans(tmp_path)
+    ]
 
 
 def _schema(flow: Any) -> dict[str, Any]:
