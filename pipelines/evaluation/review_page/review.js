@@ -164,6 +164,8 @@ document.addEventListener("keydown", (event) => {
 
 for (const button of document.querySelectorAll("[data-choice]"))
   button.addEventListener("click", () => { choose(button.dataset.choice); });
+// After a click by mouse the keys go on: Enter sends, rather than pressing the same button again.
+$("work").addEventListener("click", (event) => { if (event.detail) $("question").focus({ preventScroll: true }); });
 $("send").addEventListener("click", send);
 $("undo").addEventListener("click", undo);
 $("next").addEventListener("click", () => move(1));
