@@ -63,10 +63,10 @@ def fill(store: Store, pairs: Sequence[Pair], *, seed: int, reviewers: int) -> i
     if not 1 <= reviewers <= 20:
         raise DecisionError(f"--reviewers is {reviewers}; an item has 1 to 20.")
     with store.deciding() as session:
-        known = set(session.scalars(select(ReviewItemRow.id)))
+        rounds = {pair.round for pair in pairs}
+        known = set(session.scalars(select(ReviewItemRow.id).where(ReviewItemRow.round.in_(rounds))))
         fresh = [pair for pair in pairs if pair.id not in known]
-        before = sum(1 for pair in pairs if pair.id in known)
-        session.add_all(_row(pair, before + i, seed, reviewers) for i, pair in enumerate(fresh, 1))
+        session.add_all(_row(pair, len(known) + i, seed, reviewers) for i, pair in enumerate(fresh, 1))
         return len(fresh)
 
 
