@@ -1,4 +1,4 @@
-"""`groundwork up`: Prefect's server, a runner of its deployments and MLflow, on loopback.
+"""`groundwork up`: Prefect's server, a runner of its deployments, MLflow and the review console, on loopback.
 
 Each is waited for until it is healthy; the addresses are printed; Ctrl-C, or the death of one of them,
 stops them all. While they run, `groundwork run` uses this server instead of an embedded one.
@@ -56,9 +56,12 @@ def services(opened: Opened) -> list[Service]:
     mlflow_server = (python, "-m", "mlflow", "server", "--workers", "1", "--host", servers.host, "--port")
     places = ("--backend-store-uri", f"sqlite:///{state / 'mlflow.db'}")
     artifacts = ("--default-artifact-root", (state / "mlartifacts").as_uri())
+    review = f"http://{servers.host}:{servers.review_port}"
+    console = (python, "-m", "flows.console", str(opened.workspace.root), servers.host, str(servers.review_port))
     return [
         Service("Prefect", (*prefect_server, str(servers.prefect_port)), common, f"{prefect}/api/health"),
         Service("MLflow", (*mlflow_server, str(servers.mlflow_port), *places, *artifacts), common, f"{mlflow}/health"),
+        Service("review", console, common, f"{review}/health"),
         Service("runner", (python, "-m", "flows.deployments", str(opened.workspace.root)), common, None),
     ]
 
@@ -68,6 +71,7 @@ def serve_all(opened: Opened) -> None:
     servers = opened.settings.servers
     need_free_port(servers.host, servers.prefect_port, "Prefect")
     need_free_port(servers.host, servers.mlflow_port, "MLflow")
+    need_free_port(servers.host, servers.review_port, "review")
     place = opened.workspace.state / "servers.json"
     running: list[tuple[Service, subprocess.Popen[bytes]]] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -80,6 +84,7 @@ def serve_all(opened: Opened) -> None:
         write_json(place, {"prefect_api": f"http://{servers.host}:{servers.prefect_port}/api", "pid": os.getpid()})
         say(f"Prefect  http://{servers.host}:{servers.prefect_port}")
         say(f"MLflow   http://{servers.host}:{servers.mlflow_port}")
+        say(f"review   http://{servers.host}:{servers.review_port}")
         say("up: ready. Ctrl-C stops them all.")
         _watch(running)
     except KeyboardInterrupt:

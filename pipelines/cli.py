@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_release import add_release_verbs
+from pipelines.cli_review import add_review_verbs
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
 from pipelines.options import AsJson, Config, Profile, Workspace, at
@@ -33,6 +34,7 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(index, name="index")
 app.add_typer(retrieval, name="retrieval")
 add_release_verbs(app)
+add_review_verbs(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""
@@ -306,7 +308,7 @@ def redteam_keep(
 
 @app.command()
 def up(workspace: Workspace = None, config: Config = None, profile: Profile = None) -> None:
-    """Start Prefect, its worker and MLflow on this machine; Ctrl-C stops them all."""
+    """Start Prefect, its worker, MLflow and the review console on this machine; Ctrl-C stops them all."""
     from pipelines import verbs
 
     verbs.up(at(workspace, config, profile))

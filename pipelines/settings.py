@@ -405,6 +405,7 @@ class Servers(Model):
     host: str
     prefect_port: int = Field(ge=1, le=65535)
     mlflow_port: int = Field(ge=1, le=65535)
+    review_port: int = Field(ge=1, le=65535)
 
 
 class Runtime(Model):

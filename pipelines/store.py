@@ -19,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from pipelines.contracts import content_id
 from pipelines.errors import SettingsError
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration in pipelines/migrations/versions."""
 
 
@@ -95,6 +95,45 @@ class DeliveryRow(Base):
 
     __tablename__ = "deliveries"
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    when: Mapped[datetime]
+
+
+class ReviewItemRow(Base):
+    """A question with two answers, for people to compare without knowing whose they are: never changed."""
+
+    __tablename__ = "review_items"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    round: Mapped[str] = mapped_column(String(64), index=True)
+    """sha256 of the answers of the evaluation that it was drawn from."""
+    number: Mapped[int] = mapped_column(Integer)
+    """Order of drawing in its round, from 1."""
+    item: Mapped[str] = mapped_column(String(255))
+    group: Mapped[str] = mapped_column(String(255))
+    slice: Mapped[str] = mapped_column(String(255))
+    question: Mapped[str] = mapped_column(Text)
+    reference: Mapped[str] = mapped_column(String(16))
+    """base or champion."""
+    left: Mapped[str] = mapped_column(String(16))
+    """candidate or reference: whose answer stands left. Told to nobody who reviews."""
+    answers: Mapped[dict[str, Any]]
+    """candidate and reference, each {text, sources}."""
+    reviewers: Mapped[int] = mapped_column(Integer)
+    """How many are wanted."""
+    created: Mapped[datetime]
+
+
+class ReviewVoteRow(Base):
+    """What a reviewer said of an item: append-only, the newest of a reviewer counts."""
+
+    __tablename__ = "review_votes"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    item: Mapped[str] = mapped_column(ForeignKey("review_items.id"), index=True)
+    who: Mapped[str] = mapped_column(String(255))
+    """As claimed on the page."""
+    choice: Mapped[str] = mapped_column(String(16))
+    """candidate, reference, tie, or withdrawn."""
+    rubric: Mapped[dict[str, Any]]
+    """candidate and reference, each {grounded, correct}: True, False or None (not said)."""
     when: Mapped[datetime]
 
 

@@ -25,6 +25,7 @@ FOUNDATION = {"contracts", "artifacts", "settings", "errors", "store", "modelfil
 COMPOSERS = {
     *("cli", "verbs", "doors", "index_doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
     *("registry", "dataversion", "options", "cli_release", "release_doors", "release_telling"),
+    *("cli_review", "review_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),
@@ -35,7 +36,11 @@ DOORS = {
     "botocore": ("pipelines/documents/fetching/s3.py",),
     "httpcore": ("pipelines/documents/fetching/visits.py",),
     "protego": ("pipelines/documents/fetching/web.py",),
-    "sqlalchemy": ("pipelines/store.py", "pipelines/release/", "pipelines/migrations/"),
+    "sqlalchemy": (
+        *("pipelines/store.py", "pipelines/release/", "pipelines/migrations/"),
+        "pipelines/evaluation/review_votes.py",
+    ),
+    "starlette": ("pipelines/evaluation/review_server.py",),
 }
 FILES = sorted([*ROOT.glob("pipelines/**/*.py"), *ROOT.glob("flows/**/*.py")])
 

@@ -57,9 +57,10 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def up(lived: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    ports = free_port(), free_port()
+    ports = free_port(), free_port(), free_port()
     config = tmp_path_factory.mktemp("up") / "ports.yaml"
-    config.write_text(f"servers: {{prefect_port: {ports[0]}, mlflow_port: {ports[1]}}}\n")
+    named = zip(("prefect_port", "mlflow_port", "review_port"), ports, strict=True)
+    config.write_text("servers: {" + ", ".join(f"{name}: {port}" for name, port in named) + "}\n")
     log = config.with_suffix(".log")
     with log.open("w") as stream:
         process = subprocess.Popen(

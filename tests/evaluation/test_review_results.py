@@ -1,0 +1,148 @@
+"""What votes come to: figures, files that the gate reads, and the sign-off of a release."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines import doors, review_doors
+from pipelines.contracts import Item
+from pipelines.errors import DecisionError, QuestionFileError
+from pipelines.evaluation.items import by_metric, read_items
+from pipelines.evaluation.review_results import METRIC, export, results, told
+from pipelines.evaluation.review_votes import Reviewed, Vote, queue, take
+from pipelines.settings import load
+from pipelines.store import open_store
+from pipelines.workspaces import Choices
+from tests.release.candidates import candidate
+
+ROUND = "r" * 64
+
+
+def item(name: str, part: str = "a", **votes: str) -> Reviewed:
+    answers = {side: {"text": side, "sources": []} for side in ("candidate", "reference")}
+    rubric = {side: {"grounded": True, "correct": None} for side in ("candidate", "reference")}
+    return Reviewed(
+        item=name,
+        group=name,
+        slice=part,
+        question="?",
+        reference="base",
+        wanted=2,
+        answers=answers,
+        votes=votes,
+        rubrics=dict.fromkeys(votes, rubric),
+    )
+
+
+def test_ties_count_half_and_items_once() -> None:
+    items = [
+        item("1", ann="candidate", bob="candidate"),  # 1
+        item("2", ann="candidate", bob="reference"),  # .5
+        item("3", ann="tie", bob="candidate"),  # .75
+        item("4", part="b", ann="reference"),  # 0, and open
+        item("5", part="b"),  # nobody yet
+    ]
+    found = results(items, ROUND, confidence=0.95)
+    assert found.preference.rate == pytest.approx((1 + 0.5 + 0.75 + 0) / 4)
+    assert (found.preference.n, found.open, found.votes, found.reviewers) == (4, 2, 7, ("ann", "bob"))
+    assert found.preference.low is not None and found.preference.high is not None
+    assert found.preference.low < 0.5625 < found.preference.high
+    assert [(each.slice, each.rate, each.n) for each in found.slices] == [("a", 0.75, 3), ("b", 0.0, 1)]
+    # ann 1 1 .5, bob 1 0 1: agree on one of three; by chance (2*2 + 0 + 0)/9; (1/3 - 4/9)/(1 - 4/9) = -.2
+    assert found.kappas[0].kappa == pytest.approx(-0.2)
+    assert "2 open" in told(found)
+
+
+def test_without_votes_nothing_is_a_figure() -> None:
+    found = results([item("1")], ROUND, confidence=0.95)
+    assert (found.preference.rate, found.preference.low, found.alpha_nominal) == (None, None, None)
+    with pytest.raises(DecisionError, match="review fill"):
+        results([], None, confidence=0.95)
+
+
+def test_the_gate_reads_what_is_exported(tmp_path: Path) -> None:
+    items = [item(str(i), ann="candidate", bob="tie" if i % 3 else "candidate") for i in range(60)]
+    file, reference, labels = export(items, tmp_path / "human.jsonl")
+    ours, theirs = (by_metric(read_items(each))[METRIC].values for each in (file, reference))
+    assert ours["1"] == 0.75 and theirs["1"] == 0.25
+    lines = [json.loads(line) for line in labels.read_text().splitlines()]
+    assert len(lines) == 60 * 2 * 2
+    assert lines[0] == {
+        "item": "0",
+        "system": "candidate",
+        "question": "?",
+        "answer": "candidate",
+        "reviewer": "ann",
+        "preference": "won",
+        "grounded": True,
+        "correct": None,
+    }
+    policy = tmp_path / "gate.yaml"
+    policy.write_text(f"alpha: 0.05\nprimary: {{metric: {METRIC}, better: higher, by: 0.0}}\n")
+    assert doors.gate(file, reference, policy, 1)["verdict"] == "PASS"
+    assert doors.gate(reference, file, policy, 1)["verdict"] != "PASS"
+
+
+def test_an_item_without_votes_has_a_row_without_a_value(tmp_path: Path) -> None:
+    file, reference, _ = export([item("1")], tmp_path / "human.jsonl")
+    absent = Item(item="1", group="1", slice="a", metric=METRIC, value=None)
+    assert read_items(file) == read_items(reference) == [absent]
+
+
+def answers(place: Path, n: int) -> None:
+    """An answer table as stage evaluate writes it."""
+    asked = {
+        "kind": "question",
+        "slice": "a",
+        "gold": [],
+        "answered": True,
+        "correct": True,
+        "wrong": [],
+        "f1": None,
+        "raw": "",
+        "guardrail": None,
+        "citations": [],
+        "passages": [],
+        "seconds": 0,
+        "completion_tokens": 1,
+    }
+    rows = [
+        {**asked, "system": system, "id": f"q{i}", "question": f"{i}?", "document": "d.md", "answer": f"{system} {i}"}
+        for system in ("base", "candidate")
+        for i in range(n)
+    ]
+    place.parent.mkdir(parents=True)
+    place.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_sign_off_waits_for_every_item_and_is_of_this_evaluation(tmp_path: Path) -> None:
+    answers(tmp_path / "evaluate" / "answers.jsonl", 3)
+    store, choices = open_store(tmp_path / "state", None), Choices(tmp_path)
+    release = candidate(store, tmp_path, "first")
+    assert review_doors.fill(choices, items=2, seed=1, reviewers=1) == {"drawn": 2, "added": 2, "of": 3}
+    with pytest.raises(DecisionError, match="2 of 2 items are open"):
+        review_doors.sign_off(choices, release, by="lead", why="read")
+    for each in queue(store, "ann")["items"]:
+        take(store, Vote(item=each["id"], reviewer="ann", choice="left"))
+    with pytest.raises(DecisionError, match="--why"):
+        review_doors.sign_off(choices, release, by="lead", why=" ")
+    done = review_doors.sign_off(choices, release, by="lead", why="read")
+    assert done["line"]["kind"] == "human_review" and done["changed"]
+    (tmp_path / "evaluate" / "answers.jsonl").unlink()
+    (tmp_path / "evaluate").rename(tmp_path / "before")
+    answers(tmp_path / "evaluate" / "answers.jsonl", 4)
+    other = candidate(store, tmp_path, "second")
+    with pytest.raises(DecisionError, match="of another evaluation"):
+        review_doors.sign_off(choices, other, by="lead", why="read")
+    store.close()
+
+
+def test_without_an_evaluation_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    with pytest.raises(QuestionFileError, match="no evaluation"):
+        review_doors.fill(Choices(tmp_path), items=2, seed=1, reviewers=1)
+
+
+def test_the_console_has_a_port_of_its_own() -> None:
+    servers = load(profile="local").servers
+    assert len({servers.prefect_port, servers.mlflow_port, servers.review_port}) == 3
