@@ -1,7 +1,7 @@
 # make run    set up, then run the whole lifecycle on the sample knowledge base
 # make test   set up, then run every test
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking bench-scale bench-gate bench-groundedness dvc.yaml
+.PHONY: help setup run test lint up clean bench-lifecycle bench-ingest bench-retrieval bench-weights bench-answerable bench-chunking bench-scale bench-gate bench-groundedness bench-training dvc.yaml
 PYTHON ?= python3
 GROUNDWORK := .venv/bin/groundwork
 READY := .venv/.ready
@@ -50,6 +50,9 @@ bench-chunking: $(READY)  ## chunking strategies and sizes, by what is found wit
 
 bench-scale: $(READY)  ## an index of a million chunks: time, size, memory, search, recall
 	@.venv/bin/python -m benchmarks.scale $(ARGS)
+
+bench-training: $(READY)  ## examples a second beside TRL, and what five minutes buy; DATA=FOLDER for SQuAD's layout (ARGS=--steps)
+	@.venv/bin/python -m benchmarks.training $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-gate: $(READY)  ## how often the gate errs: 1,000 equal candidates by world, power, looks (ARGS=--quick)
 	@.venv/bin/python -m benchmarks.gate $(ARGS)
