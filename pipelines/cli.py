@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_judge import add_judge_verb
 from pipelines.cli_release import add_release_verbs
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
@@ -31,6 +32,7 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(index, name="index")
 app.add_typer(retrieval, name="retrieval")
 add_release_verbs(app)
+add_judge_verb(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""
