@@ -25,7 +25,7 @@ FOUNDATION = {"contracts", "artifacts", "settings", "errors", "store", "modelfil
 COMPOSERS = {
     *("cli", "verbs", "doors", "index_doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
     *("registry", "dataversion", "options", "cli_release", "release_doors", "release_telling"),
-    *("cli_judge", "judge_doors"),
+    *("cli_judge", "judge_doors", "cli_suite", "suite_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),

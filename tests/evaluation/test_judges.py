@@ -71,17 +71,17 @@ def judged(at: Choices, items: Path, labels: Path | None = None, rubric: Path | 
 
 
 def test_labels_correct_a_judge_that_errs_at_known_rates(tmp_path: Path, serve: Serve) -> None:
-    # 120 of 200 are right; a lenient judge with sensitivity .95 and specificity .6 passes .6 * .95 + .4 * .4 = .73
+    # 90 of 150 are right; a lenient judge with sensitivity .95 and specificity .6 passes .6 * .95 + .4 * .4 = .73
     server = serve(by_words(0.95, 0.6))
-    items = lines(tmp_path / "items.jsonl", [answer(n, n % 5 < 3) for n in range(200)])
+    items = lines(tmp_path / "items.jsonl", [answer(n, n % 5 < 3) for n in range(150)])
     labels = lines(
         tmp_path / "labels.jsonl",
-        [answer(n, n % 2 == 0, label="fail" if n % 2 else "pass") for n in range(1000, 1120)],
+        [answer(n, n % 2 == 0, label="fail" if n % 2 else "pass") for n in range(1000, 1100)],
     )
     panel = judged(choices(tmp_path, server), items, labels)["panel"]
     assert panel["passed"]["low"] > 0.6  # as it comes from the judge the figure is wrong, and says nothing of it
     assert panel["corrected"]["low"] <= 0.6 <= panel["corrected"]["high"]
-    # standard error of specificity over 60 labels: (.6 * .4 / 60) ** .5 = .063; times .4 / (.95 + .6 - 1): .046
+    # standard error of specificity over 50 labels: (.6 * .4 / 50) ** .5 = .069; times .4 / (.95 + .6 - 1): .050
     assert panel["corrected"]["value"] == pytest.approx(0.6, abs=0.12)
     for name, true in (("sensitivity", 0.95), ("specificity", 0.6)):
         assert panel["calibration"][name]["low"] <= true <= panel["calibration"][name]["high"]
