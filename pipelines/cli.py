@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_judge import add_judge_verb
 from pipelines.cli_release import add_release_verbs
 from pipelines.cli_review import add_review_verbs
+from pipelines.cli_suite import add_suite_verbs
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
 from pipelines.options import AsJson, Config, Profile, Workspace, at
@@ -35,6 +37,8 @@ app.add_typer(index, name="index")
 app.add_typer(retrieval, name="retrieval")
 add_release_verbs(app)
 add_review_verbs(app)
+add_judge_verb(app)
+add_suite_verbs(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""

@@ -9,6 +9,7 @@
     |   +-- ModelError             a model that is missing, or whose digest is not the pinned one
     |   +-- IndexMismatchError     an index built with another embedding model, or no index at all
     |   +-- PolicyError            a gate or release policy that cannot be applied
+    |   +-- JudgeError           judges or labels that cannot be used, a judge no better than chance
     |   +-- DecisionError          an approval, rejection or rollback that the rules forbid
     |   +-- PortInUseError         a port that another program holds
     |   `-- DataVersionError       DVC refuses: no repository, no remote, a lock that stays held
@@ -58,6 +59,10 @@ class IndexMismatchError(UserError):
 
 class PolicyError(UserError):
     """A policy file that is malformed or asks for what cannot be measured."""
+
+
+class JudgeError(UserError):
+    """A rubric, judge or set of labels that cannot be used, or a judge whose errors cannot be corrected."""
 
 
 class DecisionError(UserError):

@@ -275,11 +275,39 @@ class Generation(Model):
         return self
 
 
-class Judge(Model):
-    """An OpenAI-compatible judge; its key is GROUNDWORK_JUDGE_API_KEY."""
+class Price(Model):
+    """What an endpoint costs."""
 
+    prompt: float = Field(ge=0)
+    """US dollars for a million tokens that it reads."""
+    completion: float = Field(ge=0)
+    """US dollars for a million tokens that it writes."""
+
+
+class Judge(Model):
+    """A language model behind an OpenAI-compatible endpoint that judges answers."""
+
+    name: str = Field(pattern=r"^[\w.-]{1,60}$")
+    """What reports call it."""
     base_url: str
     model: str
+    api_key_env: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]*_API_KEY$")
+    """The environment variable that holds its key. None: GROUNDWORK_JUDGE_API_KEY, and no key where that is not set."""
+    usd_per_million: Price | None = None
+    """None: its cost is not computed."""
+
+
+class Judging(Model):
+    """How judges are asked."""
+
+    concurrent: int = Field(ge=1)
+    """Requests to a judge at a time."""
+    timeout_s: float = Field(gt=0)
+    """For one reply."""
+    retries: int = Field(ge=0)
+    """After a rate limit (429), a server error or a timeout, with growing pauses."""
+    max_tokens: int = Field(ge=16)
+    """Longest reply."""
 
 
 class Evaluation(Model):
@@ -292,7 +320,17 @@ class Evaluation(Model):
     bootstrap_resamples: int = Field(ge=100)
     confidence: float = Field(gt=0.5, lt=1)
     seed: int
-    judge: Judge | None
+    judges: tuple[Judge, ...]
+    judging: Judging
+    rubric: Path
+    """What judges are asked of a single answer."""
+
+    @field_validator("judges")
+    @classmethod
+    def _named_once(cls, judges: tuple[Judge, ...]) -> tuple[Judge, ...]:
+        if len({judge.name for judge in judges}) < len(judges):
+            raise ValueError("two judges have the same name")
+        return judges
 
 
 class Mutations(Model):
@@ -510,6 +548,19 @@ def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "RERANK", "WEBHOOK", "W
     """The secret GROUNDWORK_<name>_API_KEY, or None when it is not set."""
     value = os.environ.get(f"GROUNDWORK_{name}_API_KEY")
     return SecretStr(value) if value else None
+
+
+def judge_key(judge: Judge) -> SecretStr | None:
+    """The key of a judge. Raises SettingsError when the variable that its settings name is not set."""
+    if judge.api_key_env is None:
+        return secret("JUDGE")
+    value = os.environ.get(judge.api_key_env)
+    if not value:
+        raise SettingsError(
+            f"Judge {judge.name!r}: the environment variable {judge.api_key_env} (evaluation.judges, api_key_env) "
+            "is not set. Export it, or leave api_key_env out for an endpoint without a key."
+        )
+    return SecretStr(value)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -90,6 +90,7 @@ _JUDGING = (
 """Items, figures and the pages that show them."""
 _ANSWERING = (
     "pipelines.evaluation.systems",
+    "pipelines.generation.endpoint",
     "pipelines.generation.engine",
     "pipelines.generation.engines",
     "pipelines.generation.export",
@@ -257,14 +258,20 @@ STAGES: dict[str, Stage] = {
                 "retrieval.rewrite_prompt",
                 "policies.guardrails",
                 "policies.targets",
+                "evaluation.rubric",
             ),
             settings=("evaluation", "retrieval", "generation", "embedding"),
             modules=(
                 *_JUDGING,
                 *_ANSWERING,
+                "pipelines.evaluation.calibration",
                 "pipelines.evaluation.evaluate",
+                "pipelines.evaluation.judge",
+                "pipelines.evaluation.judged",
+                "pipelines.evaluation.judging",
                 "pipelines.evaluation.measure",
                 "pipelines.evaluation.ragas_metrics",
+                "pipelines.evaluation.rubrics",
             ),
             libraries=("torch", "transformers", "openvino-genai", "lancedb", "ragas", "scipy"),
             champion=True,

@@ -26,11 +26,17 @@ COMPOSERS = {
     *("cli", "verbs", "doors", "index_doors", "telling", "stages", "runner", "workspaces", "variants", "console"),
     *("registry", "dataversion", "options", "cli_release", "release_doors", "release_telling"),
     *("cli_review", "review_doors"),
+    *("cli_judge", "judge_doors", "cli_suite", "suite_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),
     "mlflow": ("pipelines/registry.py", "pipelines/registry_model.py"),
     "dvc": ("pipelines/dataversion.py",),
+    "openai": (
+        "pipelines/generation/endpoint.py",
+        "pipelines/evaluation/ragas_metrics.py",
+        "pipelines/retrieval/encoders/endpoint.py",
+    ),
     "lancedb": ("pipelines/retrieval/index.py",),
     "ragas": ("pipelines/evaluation/ragas_metrics.py",),
     "botocore": ("pipelines/documents/fetching/s3.py",),

@@ -17,6 +17,7 @@ from typing import Any
 from pipelines.artifacts import StageJob, write_json, write_lines, write_rows
 from pipelines.contracts import SCHEMA_VERSION, Comparison, Item, Measurement
 from pipelines.evaluation.asking import Answerer, Asked, Finder, Put, put
+from pipelines.evaluation.judged import judged
 from pipelines.evaluation.measure import Precision, comparisons, measurements
 from pipelines.evaluation.metrics import items_of, slice_of
 from pipelines.evaluation.suites import Suite, load_suite
@@ -126,6 +127,7 @@ def _ask_system(description: Description, suite: Suite, job: StageJob, open_syst
         seconds = time.monotonic() - started
         job.report(total, total, f"{role}: ragas")
         extra = _ragas(suite, came, job, opened.encode, found.warnings)
+        extra += judged(role, suite, came, job, found.warnings)
     finally:
         opened.close()
     found.items[role] = [*came.items, *extra]
@@ -173,11 +175,11 @@ def _ragas(
     answerable = [i for i, question in enumerate(suite.questions) if question.answers]
     samples = {i: _sample(suite, came, i) for i in answerable}
     rows = _rows(suite, answerable, ragas_metrics.offline([samples[i] for i in answerable]))
-    judge = job.settings.evaluation.judge
-    if judge is None:
+    judges = job.settings.evaluation.judges
+    if not judges:
         return rows
     given = [i for i in answerable if came.answers[i].answered]
-    result = ragas_metrics.judged([samples[i] for i in given], judge, encode)
+    result = ragas_metrics.judged([samples[i] for i in given], judges[0], encode)
     if result.failures:
         told.append(f"The judge failed on {result.failures} requests (first: {result.first_failure}).")
     return rows + _rows(suite, given, result.scores)
@@ -258,10 +260,10 @@ def _cautions(suite: Suite, job: StageJob) -> list[str]:
             "The questions were made from the documents by rules: they are easier than people's, and figures on them "
             "compare systems but do not say how users will fare. Name a question file (files.questions)."
         )
-    if job.settings.evaluation.judge is None:
+    if not job.settings.evaluation.judges:
         told.append(
             "No judge is configured: groundedness compares words, and meaning is compared by sentence vectors. "
-            "Set evaluation.judge for metrics that a language model gives."
+            "Set evaluation.judges for metrics that a language model gives."
         )
     if not any(not question.answers for question in suite.questions):
         told.append("No question is unanswerable: how often the systems answer what they cannot know is not measured.")

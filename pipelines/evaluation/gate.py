@@ -26,7 +26,7 @@ from pathlib import Path
 
 from pipelines.artifacts import StageJob, read_json, sha256_file, write_json
 from pipelines.contracts import Decision, Item, Rule, Verdict
-from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, need_even_repeats, read_items
+from pipelines.evaluation.items import NOTHING, Measured, by_metric, checked, need_even_repeats, read_items, same_suite
 from pipelines.evaluation.looks import LEDGER, alpha_at, look_of, record, standing, withheld
 from pipelines.evaluation.policy import GatePolicy, load_policy, load_targets
 from pipelines.evaluation.rules import Chance, apply_guard, apply_limit, apply_primary, corrected
@@ -139,6 +139,7 @@ def decide_tables(
     files = {"candidate": candidate, "champion": champion, "policy": policy}
     loaded = load_policy(policy, load_targets(targets) if targets else None)
     items, reference = read_items(candidate), read_items(champion)
+    same_suite(candidate, champion)
     evidence = {name: sha256_file(path) for name, path in files.items()}
     return decide(items, reference, loaded, names=(candidate.name, champion.name), evidence=evidence, look=look)
 

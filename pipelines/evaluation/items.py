@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.artifacts import read_lines, read_rows
+from pipelines.artifacts import arrow_schema, read_lines, read_rows, replacing
 from pipelines.contracts import Item
 from pipelines.errors import QuestionFileError, StageError
 
@@ -29,6 +29,8 @@ class Measured:
         return [value for value in self.values.values() if value is not None]
 
 
+SUITE = b"groundwork.suite"
+"""Where a Parquet table's metadata names the digest of its suite."""
 NOTHING = Measured({}, {})
 """A metric without a row."""
 _UNITS = re.compile(r"_(s|ms|usd|tokens|bytes|mib)$")
@@ -56,6 +58,39 @@ def read_items(path: Path) -> list[Item]:
     except StageError as exc:
         raise QuestionFileError(str(exc)) from exc
     return checked(items, str(path))
+
+
+def write_items(path: Path, items: Sequence[Item], *, suite: str) -> None:
+    """Items as Parquet that names the digest of the suite that they come from."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = arrow_schema(Item).with_metadata({SUITE: suite.encode()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist([item.model_dump() for item in items], schema=schema), temporary)
+
+
+def suite_of(path: Path) -> str | None:
+    """The digest of the suite that an item table names; None: it names none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        named = (pq.read_schema(path).metadata or {}).get(SUITE)
+    except (OSError, pa.ArrowException):  # JSON Lines
+        return None
+    return named.decode() if named else None
+
+
+def same_suite(candidate: Path, champion: Path) -> None:
+    """Raise QuestionFileError for tables that name different suites: their figures do not compare."""
+    mine, theirs = suite_of(candidate), suite_of(champion)
+    if mine and theirs and mine != theirs:
+        raise QuestionFileError(
+            f"{candidate} was measured under suite {mine[:12]}, {champion} under {theirs[:12]}: the suite has changed "
+            "between them. Run `groundwork suite run` for both with the same file."
+        )
 
 
 def checked(items: Sequence[Item], where: str) -> list[Item]:

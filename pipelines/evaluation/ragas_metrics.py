@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.settings import Judge, secret
+from pipelines.settings import Judge, judge_key
 
 CONCURRENT = 8
 """Requests to a judge at a time."""
@@ -71,7 +71,7 @@ async def _judged(samples: Sequence[Sample], judge: Judge, embed: Callable[[Sequ
     from ragas.llms.base import llm_factory
     from ragas.metrics.collections import AnswerRelevancy, ContextRecall, Faithfulness
 
-    key = secret("JUDGE")
+    key = judge_key(judge)
     async with AsyncOpenAI(
         base_url=judge.base_url, api_key=key.get_secret_value() if key else "none", timeout=TIMEOUT_S, max_retries=3
     ) as client:
