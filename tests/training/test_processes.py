@@ -197,10 +197,11 @@ def test_a_worker_that_fails_ends_the_others(
 def test_workers_end_with_the_process_that_started_them(end: signal.Signals, tmp_path: Path) -> None:
     # SIGINT is Ctrl-C; after SIGKILL nobody is left to end them, and the stage's lock is free.
     script = (
-        "import sys\n"
+        "import signal, sys\n"
         "from pathlib import Path\n"
         "from pipelines import settings\n"
         "from pipelines.training.processes import run_in_processes\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "from tests.training.conftest import stage_job\n"
         "from tests.training.test_processes import waits\n"
         "run_in_processes(waits, stage_job(settings.load(), {}, Path(sys.argv[1])), 2, gpus=0)\n"
