@@ -21,34 +21,14 @@ os.dup2(2, 1)
 warnings.simplefilter("ignore")
 
 
-def main() -> None:
-    asked = json.loads(sys.argv[1])
-    started = time.perf_counter()
-    import torch
+def prepared(asked, rows, clock):
+    """A trainer of the asked options over the rows."""
     import trl
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoTokenizer, TrainerCallback
+    from transformers import AutoTokenizer
 
-    torch.set_num_threads(asked["threads"])
-    rows = [json.loads(line) for line in Path(asked["examples"]).read_text(encoding="utf-8").splitlines()]
-    tokenizer = AutoTokenizer.from_pretrained(asked["model"])
-    seen = {"steps": 0, "examples": 0, "tokens": 0, "began": 0.0, "ended": 0.0}
-
-    class Clock(TrainerCallback):
-        """Stops when the time is up; the first step is not counted: it warms up."""
-
-        def on_step_end(self, args, state, control, **_):
-            now = time.perf_counter()
-            if not seen["began"]:
-                seen.update(began=now, ended=now, tokens=0, examples=0)
-                return
-            seen.update(ended=now, steps=seen["steps"] + 1)
-            if now - seen["began"] >= asked["seconds"]:
-                control.should_training_stop = True
-
-    options = dict(asked["options"])
-    trainer = trl.SFTTrainer(
+    return trl.SFTTrainer(
         model=asked["model"],
         args=trl.SFTConfig(
             output_dir=asked["out"],
@@ -60,10 +40,10 @@ def main() -> None:
             warmup_steps=asked["warmup_steps"],
             max_steps=asked["steps_at_most"],
             seed=asked["seed"],
-            **options,
+            **asked["options"],
         ),
         train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
+        processing_class=AutoTokenizer.from_pretrained(asked["model"]),
         peft_config=LoraConfig(
             r=asked["rank"],
             lora_alpha=asked["alpha"],
@@ -71,8 +51,14 @@ def main() -> None:
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         ),
-        callbacks=[Clock()],
+        callbacks=[clock],
     )
+
+
+def count(trainer, seen):
+    """Let every training step add its answers and real tokens to `seen`."""
+    import torch
+
     inner = trainer.training_step
 
     def counted(model, inputs, *args, **kwargs):
@@ -87,6 +73,33 @@ def main() -> None:
         return loss
 
     trainer.training_step = counted
+
+
+def main() -> None:
+    asked = json.loads(sys.argv[1])
+    started = time.perf_counter()
+    import torch
+    import trl
+    from transformers import TrainerCallback
+
+    torch.set_num_threads(asked["threads"])
+    rows = [json.loads(line) for line in Path(asked["examples"]).read_text(encoding="utf-8").splitlines()]
+    seen = {"steps": 0, "examples": 0, "tokens": 0, "began": 0.0, "ended": 0.0}
+
+    class Clock(TrainerCallback):
+        """Stops when the time is up; the first step is not counted: it warms up."""
+
+        def on_step_end(self, args, state, control, **_):
+            now = time.perf_counter()
+            if not seen["began"]:
+                seen.update(began=now, ended=now, tokens=0, examples=0)
+                return
+            seen.update(ended=now, steps=seen["steps"] + 1)
+            if now - seen["began"] >= asked["seconds"]:
+                control.should_training_stop = True
+
+    trainer = prepared(asked, rows, Clock())
+    count(trainer, seen)
     ready = time.perf_counter()
     trainer.train()
     if asked.get("save"):

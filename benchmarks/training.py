@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers
-from benchmarks.machine import ROOT, machine, say
+from benchmarks.machine import ROOT, machine, run, say
 from benchmarks.training_data import SEED, UNANSWERABLE, Question, Split, examples, questions, split, with_refusals
 from benchmarks.training_read import read_and_score
 from pipelines.artifacts import write_lines
@@ -106,9 +105,7 @@ class Bench:
         return {"model": str(self.model), "out": str(place), "validation": validation, "threads": self.threads}
 
     def _run(self, command: list[str], environment: dict[str, str]) -> Figures:
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **QUIET, **environment}, stdout=subprocess.PIPE, check=True
-        )
+        done = run(command, cwd=ROOT, environment={**os.environ, **QUIET, **environment})
         answer: Figures = json.loads(done.stdout.splitlines()[-1])
         return answer
 
@@ -159,19 +156,17 @@ def speed(bench: Bench, seconds: float) -> Figures:
     defaults = bench.peer("defaults", {}, seconds=seconds, steps=_steps(seconds, 8.0))
     found["trl_defaults"] = _told(defaults) | {"version": defaults["version"], "validation": bench.loss_of("defaults")}
     say(_line("TRL, defaults", defaults))
-    best, best_name, tried = None, "", {}
+    tried = {}
     for name, options in TUNINGS.items():
         short = bench.peer(f"try-{name}", options, seconds=TRY_SECONDS, steps=1000)
         tried[name] = _told(short)["examples_per_second"]
         say(_line(f"TRL, {name}", short))
-        if best is None or tried[name] > tried[best_name]:
-            best, best_name = options, name
-    assert best is not None
-    tuned = bench.peer("tuned", best, seconds=seconds, steps=_steps(seconds, 8 / tried[best_name]))
-    say(_line(f"TRL, tuned: {best_name}", tuned))
-    found["trl_tuned"] = _told(tuned) | {"options": best, "tried": tried, "validation": bench.loss_of("tuned")}
+    best = max(tried, key=lambda name: tried[name])
+    tuned = bench.peer("tuned", TUNINGS[best], seconds=seconds, steps=_steps(seconds, 8 / tried[best]))
+    say(_line(f"TRL, tuned: {best}", tuned))
+    found["trl_tuned"] = _told(tuned) | {"options": TUNINGS[best], "tried": tried, "validation": bench.loss_of("tuned")}
     rate, slow = found["groundwork"]["examples_per_second"], found["trl_defaults"]["examples_per_second"]
-    fast = max(found["trl_tuned"]["examples_per_second"], tried[best_name], slow)  # the peer's best of all its runs
+    fast = max(found["trl_tuned"]["examples_per_second"], tried[best], slow)  # the peer's best of all its runs
     found["ratio_defaults"], found["ratio_tuned"] = round(rate / slow, 2), round(rate / fast, 2)
     found["to_same_loss"] = {name: _to_same_loss(ours, found[f"trl_{name}"]) for name in ("defaults", "tuned")}
     return found

@@ -5,18 +5,17 @@ reply, rubric, prompt), so nothing is paid for twice; failures are not kept, so 
 Two answers are compared twice, in either order: a verdict that changes with the order is a tie and says so.
 """
 
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from pipelines.contracts import Contract, Message, content_id
 from pipelines.errors import EngineError
 from pipelines.evaluation.rubrics import Better, JudgeItem, Rubric, Unreadable, Verdict
 from pipelines.generation.endpoint import ChatEndpoint
+from pipelines.retrieval.kept import Kept
 from pipelines.settings import Judge, Judging, judge_key
 
 GIVE_UP = 8
@@ -55,33 +54,11 @@ class Spent:
     completion_tokens: int = 0
 
 
-class KeptVerdicts:
-    """Verdicts by what was asked of whom: a SQLite file under `state/answers`; safe between threads."""
+class KeptVerdicts(Kept[Verdict]):
+    """Verdicts by what was asked of whom."""
 
     def __init__(self, state: Path) -> None:
-        place = state / "answers" / "judged.db"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(place, timeout=30, check_same_thread=False)
-        self._lock = threading.Lock()
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT NOT NULL)")
-
-    def get(self, key: str) -> Verdict | None:
-        """The verdict, or None."""
-        with self._lock:
-            row = self._connection.execute("SELECT verdict FROM verdicts WHERE key = ?", (key,)).fetchone()
-        return Verdict.model_validate_json(row[0]) if row else None
-
-    def put(self, key: str, verdict: Verdict) -> None:
-        """Store one."""
-        with self._lock, self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", (key, verdict.model_dump_json()))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        super().__init__(state, "judged.db", "verdict", Verdict)
 
 
 class Asking:
@@ -131,7 +108,7 @@ class Asking:
         asked = [message.model_dump() for message in messages]
         judge, longest = self.judge, self.judging.max_tokens
         key = content_id("judged", judge.base_url, judge.model, longest, self.rubric.digest, asked)
-        verdict = self._kept.get(key)
+        verdict = self._kept.get([key]).get(key)
         if verdict is not None:
             self._count(kept=1)
             return verdict
@@ -145,7 +122,7 @@ class Asking:
                 verdict = self.rubric.read(self._reply((system, again)), code)
             except Unreadable as still:
                 raise EngineError(f"its reply could not be read, twice: {still}") from still
-        self._kept.put(key, verdict)
+        self._kept.put({key: verdict})
         return verdict
 
     def _reply(self, messages: Sequence[Message]) -> str:

@@ -5,6 +5,7 @@ majority is one of all judges asked, so that two failures of three leave no verd
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -71,7 +72,7 @@ def judge_items(
     asked: list[Asking] = []
     thought: list[list[Opinion]] = []
     everything = [*items, *labels]
-    with KeptVerdicts(state) as kept:
+    with closing(KeptVerdicts(state)) as kept:
         for judge in chosen.judges:
             asking = Asking(judge, chosen.judging, rubric, kept)
             asked.append(asking)

@@ -23,7 +23,7 @@ from pipelines.evaluation.asking import Answerer
 from pipelines.evaluation.attempts import Attempt, Target, attempt_all, summary
 from pipelines.evaluation.expectations import succeeded
 from pipelines.evaluation.items import by_metric, read_items
-from pipelines.evaluation.regressions import SUCCESSES, disarmed, identity, load_regressions
+from pipelines.evaluation.regressions import SUCCESSES, disarmed, identity
 from pipelines.evaluation.suites import load_attacks
 
 Outcome = Literal["succeeded", "stopped by a guardrail", "resisted by the model"]
@@ -76,8 +76,9 @@ def attack(job: StageJob, open_candidate: Opener) -> None:
     settings = job.settings.redteam
     canary = canary_of(job)
     attacks = load_attacks(job.inputs["attacks"], at_most=settings.attacks_at_most, canary=canary)
-    kept = load_regressions(job.inputs.get("regressions"), (), canary)
-    regressions = load_regressions(job.inputs.get("regressions"), attacks, canary)
+    kept = load_attacks(job.inputs["regressions"], canary=canary) if "regressions" in job.inputs else []
+    present = {identity(each) for each in attacks}
+    regressions = [each for each in kept if identity(each) not in present]
     opened = open_candidate(canary)
     try:
         rows = _put(attacks, opened, job)

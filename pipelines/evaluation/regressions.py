@@ -4,14 +4,13 @@ Invariant: a regression is named by its content (`identity`), so keeping the sam
 the file is replaced whole or not at all. The canary stands as its marker: each run has its own.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import read_lines, write_lines
 from pipelines.contracts import Attack, content_id
 from pipelines.errors import SettingsError
-from pipelines.evaluation.suites import CANARY, load_attacks
+from pipelines.evaluation.suites import CANARY
 
 SUCCESSES = "successes.jsonl"
 """In the stage's folder: what got through, as attacks that can be put again."""
@@ -57,15 +56,6 @@ def keep(stage: Path, place: Path) -> Kept:
     if fresh:
         write_lines(place, [*held, *(_named(each, name) for name, each in fresh.items())])
     return Kept(place, len(fresh), len({identity(each) for each in found} & names))
-
-
-def load_regressions(path: Path | None, attacks: Sequence[Attack], canary: str) -> list[Attack]:
-    """The regressions, canary filled in, that are not among the attacks anyway; none without a file."""
-    if path is None:
-        return []
-    present = {identity(each) for each in attacks}
-    lines = len(read_lines(path, Attack))
-    return [each for each in load_attacks(path, at_most=lines, canary=canary) if identity(each) not in present]
 
 
 def _named(attack: Attack, name: str) -> Attack:

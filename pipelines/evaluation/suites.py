@@ -85,8 +85,8 @@ def load_prompts(path: Path) -> list[GoldenPrompt]:
     return prompts
 
 
-def load_attacks(path: Path, *, at_most: int, canary: str) -> list[Attack]:
-    """Attacks with the canary filled in, at most so many, spread over categories in turn.
+def load_attacks(path: Path, *, at_most: int | None = None, canary: str) -> list[Attack]:
+    """Attacks with the canary filled in, at most so many (None: all), spread over categories in turn.
 
     Raises QuestionFileError for a bad line, a repeated id or an uncheckable condition.
     """
@@ -114,7 +114,7 @@ def _check(path: Path, rows: Iterable[tuple[str, tuple[Expectation, ...]]]) -> N
         expectations.check(expected, f"{path}: {name}")
 
 
-def _spread(attacks: Sequence[Attack], at_most: int) -> list[Attack]:
+def _spread(attacks: Sequence[Attack], at_most: int | None) -> list[Attack]:
     """The first of every category, then the second of every category, and so on."""
     rank: dict[str, int] = {}
     ordered = []

@@ -100,9 +100,7 @@ class OpenedLater:
         report: Callable[[int, int], None] | None = None,
     ) -> list[Completion]:
         """As the engine does; the first call loads it."""
-        if self._engine is None:
-            self._engine = self._open()
-        return self._engine.generate(conversations, max_new_tokens=max_new_tokens, report=report)
+        return self._loaded().generate(conversations, max_new_tokens=max_new_tokens, report=report)
 
     def read(
         self,
@@ -113,10 +111,14 @@ class OpenedLater:
         max_new_tokens: int,
     ) -> list[Quoted]:
         """As the engine does, where it can (`generation.answers: quoted` is refused for engines that cannot)."""
+        engine = self._loaded()
+        assert isinstance(engine, QuotingEngine)
+        return engine.read(conversations, texts, refusal=refusal, max_new_tokens=max_new_tokens)
+
+    def _loaded(self) -> Engine:
         if self._engine is None:
             self._engine = self._open()
-        assert isinstance(self._engine, QuotingEngine)
-        return self._engine.read(conversations, texts, refusal=refusal, max_new_tokens=max_new_tokens)
+        return self._engine
 
     def close(self) -> None:
         """Let the weights go."""

@@ -29,38 +29,40 @@ OPENING = "([{\"'“‘«$£€#"
 
 
 class Quoter:
-    """A causal model that answers with spans."""
+    """A causal model that answers with spans. Made once a model: the text of every token is looked up."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, refusal: str, beams: int = 4) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, beams: int = 4) -> None:
         """`model`: in evaluation mode; `tokenizer`: with its chat template."""
         self.model, self.tokenizer, self.beams = model, tokenizer, beams
         self.end = tokenizer.eos_token_id
-        self.refusal = [*tokenizer(refusal, add_special_tokens=False)["input_ids"], self.end]
         special = set(tokenizer.all_special_ids)
         pieces = {number: tokenizer.decode([number]) for number in range(len(tokenizer)) if number not in special}
         self.pieces = {n: piece for n, piece in pieces.items() if piece and "�" not in piece}
         self.ids = {piece: n for n, piece in reversed(self.pieces.items()) if len(piece) <= LONGEST_PIECE}
 
-    def read(self, conversation: Sequence[Message], texts: Sequence[str], *, max_new_tokens: int = 24) -> Quoted:
-        """The likeliest span of `texts` as the answer to a conversation."""
+    def read(
+        self, conversation: Sequence[Message], texts: Sequence[str], *, refusal: str, max_new_tokens: int = 24
+    ) -> Quoted:
+        """The likeliest span of `texts` as the answer to a conversation, and how likely `refusal` is."""
         started = time.monotonic()
         prompt = self.tokenizer(render(self.tokenizer, conversation, generation=True), add_special_tokens=False)
         ids = torch.tensor([prompt["input_ids"]], device=self.model.device)
         with torch.inference_mode():
             out = self.model(ids, use_cache=True, logits_to_keep=1)
             first = out.logits[:, -1].float().log_softmax(-1)
-            refusal = self._refusal(out.past_key_values, first[0])
+            refused = self._refusal(out.past_key_values, first[0], refusal)
             text, probability = self._search(out.past_key_values, first, Spans(texts, self.ids), max_new_tokens)
         said = len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) + 1
-        return Quoted(text.strip(), probability, refusal, ids.shape[1], said, time.monotonic() - started)
+        return Quoted(text.strip(), probability, refused, ids.shape[1], said, time.monotonic() - started)
 
-    def _refusal(self, cache: Any, first: torch.Tensor) -> float:
+    def _refusal(self, cache: Any, first: torch.Tensor, refusal: str) -> float:
         """Log-probability of the refusal and its end; the cache is left as it was."""
-        given = torch.tensor([self.refusal[:-1]], device=self.model.device)
+        said = [*self.tokenizer(refusal, add_special_tokens=False)["input_ids"], self.end]
+        given = torch.tensor([said[:-1]], device=self.model.device)
         after = self.model(given, past_key_values=cache).logits[0].float().log_softmax(-1)
-        cache.crop(-(len(self.refusal) - 1))
-        rest = torch.tensor(self.refusal[1:], device=after.device)
-        return float(first[self.refusal[0]] + after.gather(1, rest[:, None]).sum())
+        cache.crop(-(len(said) - 1))
+        rest = torch.tensor(said[1:], device=after.device)
+        return float(first[said[0]] + after.gather(1, rest[:, None]).sum())
 
     def _search(self, cache: Any, scores: torch.Tensor, spans: "Spans", most: int) -> tuple[str, float]:
         """Beam search over spans; `scores`: log-probabilities [beams, vocabulary] of each beam's next token."""

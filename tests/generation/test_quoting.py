@@ -23,7 +23,7 @@ PIECES = {piece: number for number, piece in enumerate([*"abcdef ().,-12", " a",
 
 @pytest.fixture(scope="module")
 def quoter(taught: Path) -> Quoter:
-    return Quoter(load_causal(taught, "float32"), load_tokenizer(taught), refusal=REFUSAL)
+    return Quoter(load_causal(taught, "float32"), load_tokenizer(taught))
 
 
 @settings(max_examples=200, deadline=None)
@@ -57,9 +57,11 @@ def test_a_span_begins_and_ends_with_a_word() -> None:
 
 @pytest.mark.parametrize(("question", "answer"), list(KNOWN.items())[:4])
 def test_a_taught_answer_is_quoted_from_where_it_stands(quoter: Quoter, question: str, answer: str) -> None:
-    here = quoter.read(conversation(question), ["Something else entirely.", f"It is said: {answer} and no more."])
+    here = quoter.read(
+        conversation(question), ["Something else entirely.", f"It is said: {answer} and no more."], refusal=REFUSAL
+    )
     assert here.text == answer
-    elsewhere = quoter.read(conversation(question), ["Something else entirely."])
+    elsewhere = quoter.read(conversation(question), ["Something else entirely."], refusal=REFUSAL)
     assert elsewhere.text in "Something else entirely."
     assert elsewhere.log_probability < here.log_probability
     assert elsewhere.doubt > here.doubt
@@ -67,7 +69,7 @@ def test_a_taught_answer_is_quoted_from_where_it_stands(quoter: Quoter, question
 
 def test_probabilities_are_the_models_own(quoter: Quoter) -> None:
     question, answer = next(iter(KNOWN.items()))
-    read = quoter.read(conversation(question), [answer])
+    read = quoter.read(conversation(question), [answer], refusal=REFUSAL)
     for text, found in ((answer, read.log_probability), (REFUSAL, read.refusal)):
         prompt = render(quoter.tokenizer, conversation(question), generation=True)
         asked = quoter.tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -80,7 +82,7 @@ def test_probabilities_are_the_models_own(quoter: Quoter) -> None:
 
 def test_texts_without_words_leave_the_refusal(quoter: Quoter) -> None:
     for texts in ([], [""], ["   \n"]):
-        read = quoter.read(conversation("Anything?"), texts)
+        read = quoter.read(conversation("Anything?"), texts, refusal=REFUSAL)
         assert (read.text, read.log_probability, read.doubt) == ("", float("-inf"), float("inf"))
 
 

@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.contracts import Message
 from pipelines.errors import EngineError
 from pipelines.generation.engine import Completion, Quoted
 from pipelines.generation.models import context_tokens, load_causal, load_tokenizer, render
 from pipelines.settings import Generation
+
+if TYPE_CHECKING:
+    from pipelines.generation.quoting import Quoter
 
 
 class TransformersEngine:
@@ -60,14 +64,17 @@ class TransformersEngine:
         max_new_tokens: int,
     ) -> list[Quoted]:
         """The likeliest span of each conversation's own `texts`, and how likely the refusal is (quoting.py)."""
-        from pipelines.generation.quoting import Quoter
-
         self._fitting([render(self.tokenizer, each, generation=True) for each in conversations], max_new_tokens)
-        quoter = Quoter(self.model, self.tokenizer, refusal=refusal)
         return [
-            quoter.read(conversation, own, max_new_tokens=max_new_tokens)
+            self._quoter.read(conversation, own, refusal=refusal, max_new_tokens=max_new_tokens)
             for conversation, own in zip(conversations, texts, strict=True)
         ]
+
+    @cached_property
+    def _quoter(self) -> "Quoter":
+        from pipelines.generation.quoting import Quoter
+
+        return Quoter(self.model, self.tokenizer)
 
     def _fitting(self, texts: Sequence[str], max_new_tokens: int) -> list[int]:
         """Tokens of each prompt. Raises EngineError for one that does not fit the model."""
