@@ -190,6 +190,23 @@ class Example(Contract):
     slice: str = "all"
 
 
+class Preference(Contract):
+    """Two answers to the same prompt, and which of them people preferred: what DPO learns from."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    messages: tuple[Message, ...]
+    """The prompt: ends with the user's turn."""
+    chosen: str
+    rejected: str
+    chunk_ids: tuple[str, ...]
+    document: str
+    """uri of the document that the question is about: the unit of splitting."""
+    origin: Origin
+    split: Split
+    slice: str = "all"
+
+
 class Citation(Contract):
     """Where a sentence of an answer stands: `Document.text[start:end]` of the document `uri`."""
 
