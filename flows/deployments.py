@@ -64,7 +64,12 @@ def scans(workspace: Path) -> Sequence[RunnerDeployment]:
             description=told,
         )
         for name, where, cron, told in (
-            ("weekly", at, WEEKLY_SCAN, "Attacks, every Monday at 05:00 UTC, once it is switched on."),
+            (
+                "weekly",
+                at,
+                WEEKLY_SCAN,
+                "Attacks on the release in production, every Monday at 05:00 UTC, once it is switched on.",
+            ),
             (
                 "quarterly",
                 full,

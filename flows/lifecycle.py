@@ -6,12 +6,13 @@ another flow (flows/review.py).
 
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 from prefect import flow
 
 from flows.parameters import Where, where
 from flows.runners import mapper_of
-from flows.tasks import bring_up, refresh_sources, register
+from flows.tasks import bring_up, refresh_sources, register, scan_release
 from pipelines.verbs import Summary
 from pipelines.workspaces import Choices, open_workspace, remember
 
@@ -47,9 +48,10 @@ def release(at: Where | None = None) -> Summary:
 
 
 @flow(name="scan", flow_run_name="scan", validate_parameters=True)
-def scan(at: Where | None = None) -> tuple[str, ...]:
-    """Adapter -> red-team report. The form's settings hold for this run alone: the workspace does not remember them."""
-    return _bring_up(("redteam",), (at or Where()).choices())
+def scan(at: Where | None = None) -> dict[str, Any]:
+    """Release in production -> a red-team report of the day."""
+    done: dict[str, Any] = scan_release((at or Where()).choices())
+    return done
 
 
 @flow(name="lifecycle", flow_run_name="lifecycle", validate_parameters=True)

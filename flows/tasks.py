@@ -5,13 +5,14 @@ caller must mend something (UserError), so those fail at once.
 """
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pipelines import verbs
+from pipelines import scan_doors, verbs
 from pipelines.artifacts import read_json
 from pipelines.console import progress, say, settle_vendors
 from pipelines.errors import UserError
@@ -77,6 +78,18 @@ def register(choices: Choices) -> Summary:
     )
     create_table_artifact(key="release", table=[summary.plain()], description="The release, and where its report lies")
     return summary
+
+
+@task(task_run_name="scan", retries=2, retry_delay_seconds=[5, 20], retry_condition_fn=worth_another_try)
+def scan_release(choices: Choices) -> dict[str, Any]:
+    """Attack the release in use; leave what got through, and where the page lies."""
+    settle_vendors()
+    done = scan_doors.scanned(choices, None, None)
+    said = scan_doors.told(done)
+    get_run_logger().info(said)
+    create_table_artifact(key="scan", table=[done], description=said)
+    create_link_artifact(key="report-scan", link=Path(done["page"]).absolute().as_uri(), description="What got through")
+    return done
 
 
 def _leave_artifacts(outcome: Outcome) -> None:

@@ -51,6 +51,31 @@ def test_an_answer_cites_a_span_of_a_source(lived: World) -> None:
         assert citation["end"] > citation["start"]
 
 
+def test_a_scan_attacks_the_release_anew_each_day_and_touches_no_stage(lived: World) -> None:
+    before = lived.keys()
+    first = lived.json("redteam", "scan", "--day", "2026-03-02")
+    again = lived.json("redteam", "scan", "--day", "2026-03-02")
+    other = lived.json("redteam", "scan", "--day", "2026-03-09")
+    assert (first["new"], again["new"], other["new"]) == (True, False, True)
+    assert {**again, "new": True} == first
+    assert (first["attacks"], first["attempts"]) == (6, 24)
+    assert attempts_of(first) != attempts_of(other)  # equal attacks, other mutations
+    assert attempts_of({"page": lived.workspace / "redteam" / "redteam.html"}) not in map(attempts_of, (first, other))
+    assert lived.keys() == before
+    assert lived.json("release", "verify", first["release"])["releases"][0]["wrong"] == []  # the audit log too
+
+
+def attempts_of(scan: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was tried, in order: attack and mutation."""
+    lines = (Path(scan["page"]).parent / "attempts.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(each["attack"], each["mutation"]) for each in map(json.loads, lines)]
+
+
+def test_a_scan_without_a_release_says_what_to_do(tmp_path: Path) -> None:
+    done = world(tmp_path).groundwork("redteam", "scan", expect=2)
+    assert "No release is in production or pending" in done.stderr
+
+
 def test_the_registered_model_loads_with_mlflow_alone(lived: World, tmp_path: Path) -> None:
     code = (
         "import mlflow; mlflow.set_tracking_uri('sqlite:///{db}'); mlflow.set_registry_uri('sqlite:///{db}');"

@@ -1,0 +1,48 @@
+"""The door of scans: which release, which day. Rooms composed, nothing computed."""
+
+from datetime import date
+from typing import Any
+
+from pipelines.console import progress
+from pipelines.contracts import Release
+from pipelines.errors import DecisionError
+from pipelines.release import listing
+from pipelines.release.scan import scan, today
+from pipelines.settings import actor
+from pipelines.store import Store
+from pipelines.verbs import database
+from pipelines.workspaces import Choices, open_workspace
+
+PAGE = "redteam.html"
+
+
+def scanned(choices: Choices, release: str | None, day: date | None) -> dict[str, Any]:
+    """Attack a release: the named one, else the one in production, else the newest that is pending."""
+    opened = open_workspace(choices)
+    store = database(opened)
+    try:
+        chosen = _chosen(store, release)
+        with progress("scan") as report:
+            done = scan(chosen, opened.workspace, opened.settings, store, by=actor(), day=day or today(), report=report)
+    finally:
+        store.close()
+    return {**done.scan.model_dump(mode="json"), "new": done.new, "page": str(done.folder / PAGE)}
+
+
+def told(done: dict[str, Any]) -> str:
+    """A scan for people."""
+    again = "" if done["new"] else " (made before, and nothing has changed since)"
+    broken = f": {', '.join(done['broken'])}" if done["broken"] else ""
+    return (
+        f"Release {done['release'][:12]} on {done['day']}{again}: {done['succeeded']} of {done['attacks']} attacks got "
+        f"through; {done['attempts']} mutated ones broke {len(done['broken'])}{broken}.\nPage: {done['page']}"
+    )
+
+
+def _chosen(store: Store, release: str | None) -> Release:
+    if release is not None:
+        return listing.manifest(store, release)
+    row = listing.in_state(store, "production") or listing.in_state(store, "pending")
+    if row is None:
+        raise DecisionError("No release is in production or pending; `groundwork run` makes one to scan.")
+    return Release.model_validate(row.manifest)
