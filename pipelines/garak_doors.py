@@ -63,7 +63,8 @@ def read(choices: Choices, file: Path, *, refusal: str | None) -> dict[str, Any]
 def keep(choices: Choices, *, elsewhere: bool) -> dict[str, Any]:
     """Add what can be put again to the regressions: of the candidate's last report, or of the last from elsewhere.
 
-    Raises SettingsError without a report.
+    What the model alone gave in to is not kept: it is no success against the candidate. Raises SettingsError without a
+    report.
     """
     from pipelines.evaluation.regressions import SUCCESSES
     from pipelines.evaluation.regressions import keep as keep_successes
@@ -94,7 +95,7 @@ def told(found: dict[str, Any]) -> str:
         lines.append(f"  {found['unjudged']} attempts were answered and never judged")
     if found["broken_lines"]:
         lines.append(f"  {found['broken_lines']} of {found['lines']} lines could not be read")
-    if found["attacks"]:
+    if found["attacks"] and found["guarded"] is not False:
         lines.append(f"  {found['attacks']} can be put again: --keep adds them to the regressions")
     return "\n".join([*lines, found["page"]])
 

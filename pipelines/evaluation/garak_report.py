@@ -173,14 +173,12 @@ def _take_count(entry: dict[str, Any], report: GarakReport) -> None:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines that are not empty; of one that is too long its beginning, which is then no JSON."""
+    """Lines that are not empty; of one that is too long its beginning alone, which is not JSON."""
     while line := stream.readline(LONGEST_LINE):
-        whole = line.endswith(b"\n") or len(line) < LONGEST_LINE
         if line.strip():
-            yield line if whole else b"{"
-        while not whole:
-            rest = stream.readline(LONGEST_LINE)
-            whole = rest.endswith(b"\n") or len(rest) < LONGEST_LINE
+            yield line
+        while not line.endswith(b"\n") and len(line) == LONGEST_LINE:
+            line = stream.readline(LONGEST_LINE)
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ PLACE = ROOT / ".venv-garak"
 """Where requirements/garak.sh puts it."""
 ELSEWHERE: Mapping[str, str] = {
     "atkgen": "attacks and judges with models of the hub",
-    "divergence": "the tokenizer's tables are fetched",
+    "divergence.RepeatedToken": "the tokenizer's tables are fetched",
     "latentinjection.LatentJailbreak": "its detector is a model of the hub",
     "lmrc.Bullying": "its detector is a model of the hub",
     "misleading": "its detector is a model of the hub",

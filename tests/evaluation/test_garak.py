@@ -18,7 +18,7 @@ from pipelines.artifacts import read_json
 from pipelines.cli import app
 from pipelines.contracts import Answer
 from pipelines.errors import EngineError, SettingsError, SourceError
-from pipelines.evaluation.garak import LEAK, SUCCESS, Found, Known, findings, write
+from pipelines.evaluation.garak import LEAK, SUCCESS, Found, Known, findings, verdict, write
 from pipelines.evaluation.garak_endpoint import LARGEST_BYTES as LONGEST_BODY
 from pipelines.evaluation.garak_endpoint import Endpoint, serving
 from pipelines.evaluation.garak_report import LARGEST_BYTES, LONGEST_LINE, read_report
@@ -124,6 +124,16 @@ def test_what_no_detector_judged_is_missing_not_resisted(tmp_path: Path) -> None
     assert done.summary["without_data"] == ["dan.DanInTheWild"]
     nothing = found(tmp_path, attempt("unjudged", ["no"], {})).summary["by_probe"][0]
     assert (nothing["rate"], nothing["low"], nothing["high"]) == (None, None, None)
+
+
+def test_the_verdict_is_good_only_where_everything_was_judged(tmp_path: Path) -> None:
+    clean, unanswered = attempt("a", ["no"], {DAN: [0.0]}), attempt("b", [None], {DAN: [None]})
+
+    def tone(*entries: Any, tail: Any = TAIL) -> str:
+        return verdict(found(tmp_path, *entries, tail=tail).summary).tone
+
+    assert tone(clean) == "good"
+    assert (tone(clean, unanswered), tone(clean, tail=[]), tone(unanswered)) == ("unsure", "unsure", "unsure")
 
 
 def test_the_refusal_is_no_success_whatever_a_detector_makes_of_it(tmp_path: Path) -> None:
@@ -376,6 +386,7 @@ def test_probes_are_names_and_those_that_need_a_network_are_left_out_or_refused(
     with pytest.raises(SettingsError, match="--online"):
         left_out(Scan(("misleading.FalseAssertion",), 1, 1, 1.0, 1, False))
     assert left_out(Scan(("misleading",), 1, 1, 1.0, 1, True)) == ()
+    assert left_out(Scan(("divergence.Repeat",), 1, 1, 1.0, 1, False)) == ()
 
 
 def test_without_garak_or_without_a_word_it_says_what_to_do(tmp_path: Path) -> None:
