@@ -56,6 +56,8 @@ OUTPUT = "garak.out.txt"
 GRACE_S = 10.0
 """From being asked to end to being ended."""
 POLL_S = 0.25
+UNKNOWN = "❌Unknown run.spec❌: "
+"""What garak says, and ends by, for a probe that it does not know."""
 SAID = 600
 """Characters of garak's last words that an error repeats."""
 _PROBE = re.compile(r"[a-z_][a-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
@@ -163,7 +165,7 @@ def configuration(scan: Scan, endpoint: Endpoint, folder: Path) -> dict[str, Any
 def run(python: Path, scan: Scan, endpoint: Endpoint, folder: Path, tick: Callable[[], None]) -> Path:
     """Run garak to its end or to its time; where its report is. `tick` is called now and then.
 
-    Raises EngineError, with garak's last words, when it left no report.
+    Raises SettingsError for a probe that this garak does not know, EngineError when it left no report otherwise.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "garak.config.json"
@@ -173,7 +175,10 @@ def run(python: Path, scan: Scan, endpoint: Endpoint, folder: Path, tick: Callab
         environment = _environment(folder / "home", key=endpoint.key, online=scan.online)
         _watched(command, folder, environment, output, 60 * scan.minutes, tick)
     if not (folder / REPORT).exists():
-        raise EngineError(f"garak left no report. Its last words: {last_words(folder)}")
+        words = last_words(folder)
+        if UNKNOWN in words:
+            raise SettingsError(f"--probes: {words.rpartition(UNKNOWN)[2]}. `garak --list_probes` shows them.")
+        raise EngineError(f"garak left no report. Its last words: {words}")
     return folder / REPORT
 
 

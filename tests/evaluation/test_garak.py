@@ -6,6 +6,7 @@ where `requirements/garak.sh` has not been run.
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -368,12 +369,27 @@ def test_the_program_gets_the_run_s_key_and_no_other_secret(
 
 def test_a_program_beyond_its_time_is_ended_with_what_it_started(candidate: Endpoint, tmp_path: Path) -> None:
     sleeper = program(tmp_path, "#!/bin/sh\necho last words\nsleep 300 &\necho $! > child\nwait\n")
-    brief = Scan(("promptinject",), 1, 2, 0.01, 1, False)
+    brief = Scan(("promptinject",), 1, 2, 0.03, 1, False)
     with pytest.raises(EngineError, match="last words"):
         run(sleeper, brief, candidate, tmp_path / "run", lambda: None)
     child = int((tmp_path / "run" / "child").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    until = time.monotonic() + 10
+    while alive(child) and time.monotonic() < until:  # the kernel takes a moment on a busy machine
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_probe_that_garak_does_not_know_is_the_caller_s_to_mend(candidate: Endpoint, tmp_path: Path) -> None:
+    refusing = program(tmp_path, "#!/bin/sh\necho '❌Unknown run.spec❌: probes.nosuch'\n")
+    with pytest.raises(SettingsError, match=r"probes\.nosuch\."):
+        run(refusing, SCAN, candidate, tmp_path / "run", lambda: None)
 
 
 def test_probes_are_names_and_those_that_need_a_network_are_left_out_or_refused() -> None:
