@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_garak import add_garak_verb
 from pipelines.cli_judge import add_judge_verb
 from pipelines.cli_release import add_release_verbs
 from pipelines.cli_review import add_review_verbs
@@ -41,6 +42,7 @@ add_review_verbs(app)
 add_judge_verb(app)
 add_suite_verbs(app)
 add_scan_verb(redteam)
+add_garak_verb(redteam)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""

@@ -28,6 +28,7 @@ COMPOSERS = {
     *("cli_review", "review_doors"),
     *("cli_judge", "judge_doors", "cli_suite", "suite_doors"),
     *("cli_scan", "scan_doors"),
+    *("cli_garak", "garak_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),
@@ -47,7 +48,7 @@ DOORS = {
         *("pipelines/store.py", "pipelines/release/", "pipelines/migrations/"),
         "pipelines/evaluation/review_votes.py",
     ),
-    "starlette": ("pipelines/evaluation/review_server.py",),
+    "starlette": ("pipelines/evaluation/review_server.py", "pipelines/evaluation/garak_endpoint.py"),
 }
 FILES = sorted([*ROOT.glob("pipelines/**/*.py"), *ROOT.glob("flows/**/*.py")])
 
