@@ -68,7 +68,9 @@ def write_items(path: Path, items: Sequence[Item], *, suite: str) -> None:
     schema = arrow_schema(Item).with_metadata({SUITE: suite.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([item.model_dump() for item in items], schema=schema), temporary)
+        pq.write_table(
+            pa.Table.from_pylist([item.model_dump() for item in items], schema=schema), temporary, compression="zstd"
+        )
 
 
 def suite_of(path: Path) -> str | None:

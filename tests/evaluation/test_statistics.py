@@ -38,7 +38,7 @@ def test_mcnemar_equals_statsmodels(first: int, second: int) -> None:
 
 @pytest.fixture(scope="module")
 def nothing_to_collect() -> Iterator[None]:
-    """multipletests collects garbage at every call: 0.2 s for all that a process of tests holds, unless it is frozen."""
+    """multipletests collects garbage at every call: 0.2 s for what a process of tests holds, unless it is frozen."""
     gc.freeze()
     yield
     gc.unfreeze()
