@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from pipelines.artifacts import read_lines
-from pipelines.contracts import Item
+from pipelines.contracts import Item, content_id
 from pipelines.errors import JudgeError, QuestionFileError
 from pipelines.evaluation.calibration import Rate, calibrate, corrected
 from pipelines.evaluation.judge import Asking, KeptVerdicts, Opinion, cost_usd
@@ -112,6 +112,11 @@ def table(report: dict[str, Any]) -> list[Item]:
         Item(item=row["id"], group=row["group"], slice=row["slice"], metric=metric, value=values.get(row["verdict"]))
         for row in report["judged"]
     ]
+
+
+def suite_of(rubric: Rubric, items: Sequence[JudgeItem]) -> str:
+    """Identity of what a table of verdicts measures: rubric and questions, whoever answered them."""
+    return content_id("judged", rubric.digest, sorted([i.id, i.question, i.reference or ""] for i in items))
 
 
 def outcome(opinion: Opinion) -> Outcome:

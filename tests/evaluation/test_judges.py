@@ -12,11 +12,11 @@ import yaml
 from typer.testing import CliRunner
 
 from pipelines import judge_doors
-from pipelines.artifacts import StageJob, read_lines
+from pipelines.artifacts import StageJob
 from pipelines.cli import app
-from pipelines.contracts import Item
 from pipelines.errors import JudgeError, QuestionFileError, SettingsError
 from pipelines.evaluation.asking import put
+from pipelines.evaluation.items import read_items, suite_of
 from pipelines.evaluation.judge import GIVE_UP
 from pipelines.evaluation.judged import judged as judged_answers
 from pipelines.evaluation.judging import majority
@@ -212,7 +212,8 @@ def test_a_preference_that_changes_with_the_order_is_a_tie_and_counted(tmp_path:
     assert [row["verdict"] for row in found["judged"]] == ["first", "tie", "second", "tie"]
     assert found["judges"][0]["changed_with_order"] == 2 / 4
     assert len(server.asked) == 8
-    assert [row.value for row in read_lines(table, Item)] == [0.0, 0.5, 1.0, 0.5]
+    assert [row.value for row in read_items(table)] == [0.0, 0.5, 1.0, 0.5]
+    assert suite_of(table)
 
 
 # --- what it costs, what fails ---

@@ -133,10 +133,11 @@ def test_pairs_are_compared_by_mcnemars_exact_test(tmp_path: Path) -> None:
 # --- the gate, and the doors ---
 
 
-def test_tables_of_different_suites_do_not_compare_and_of_one_suite_they_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_tables_of_different_suites_do_not_compare_and_of_one_suite_they_do(tmp_path: Path, ending: str) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("alpha: 0.05\nprimary: {metric: suite_pass, better: higher, by: 0.0}\nmissing: inconclusive\n")
-    paths = [tmp_path / f"{name}.parquet" for name in ("good", "bad", "other")]
+    paths = [tmp_path / f"{name}.{ending}" for name in ("good", "bad", "other")]
     items = [
         item(f"q{n}", f"What is the {t} allowance?", {"contains": "units"}) for n, t in enumerate(("badge", "meal"))
     ]
