@@ -121,7 +121,7 @@ def test_a_conversation_is_shown_without_system_messages_and_each_message_cut() 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "no such prompt file"),
+        (None, "no such rewriting prompt"),
         ("name: x", "not a rewriting prompt"),
         (
             "{name: x, version: 1, system: s, follow_up: 'only {question}', variants: '{number} {question}'}",
