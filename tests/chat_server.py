@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on a port of this machine: the test says what its models say, and what it answers first."""
+"""An OpenAI-compatible server on a port of this machine: the test says what its models say, and what comes first."""
 
 import json
 import threading
