@@ -224,8 +224,11 @@ def write_lines(path: Path, rows: Iterable[BaseModel]) -> None:
     write_text(path, "".join(row.model_dump_json() + "\n" for row in rows))
 
 
-def read_lines(path: Path, model: type[M]) -> list[M]:
-    """JSON Lines as records. Raises QuestionFileError naming file, line and rule."""
+def read_lines(path: Path, model: type[M], *, head: type[BaseModel] | None = None) -> list[M]:
+    """JSON Lines as records; a first line that is a `head` is passed over.
+
+    Raises QuestionFileError naming file, line and rule.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as exc:
@@ -239,10 +242,21 @@ def read_lines(path: Path, model: type[M]) -> list[M]:
         try:
             rows.append(model.model_validate_json(line))
         except ValidationError as exc:
+            if head and not rows and _is(head, line):
+                head = None
+                continue
             first = exc.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the line"
             raise QuestionFileError(f"{path}, line {number}: {where}: {first['msg']}.") from exc
     return rows
+
+
+def _is(model: type[BaseModel], line: str) -> bool:
+    try:
+        model.model_validate_json(line)
+    except ValidationError:
+        return False
+    return True
 
 
 def write_rows(path: Path, rows: Sequence[M], model: type[M]) -> None:

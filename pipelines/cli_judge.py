@@ -18,7 +18,9 @@ def judge(
     items: Annotated[Path, typer.Option(help="JSON Lines of id, question, answer, contexts; other, to compare two.")],
     labels: Annotated[Path | None, typer.Option(help="The same with label: pass or fail, given by people.")] = None,
     rubric: Annotated[Path | None, typer.Option(help="Rubric (YAML); without it, evaluation.rubric.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Write the verdicts as an item table.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Write the verdicts as an item table (JSON Lines for FILE.jsonl, else Parquet).")
+    ] = None,
     workspace: Workspace = None,
     config: Config = None,
     as_json: AsJson = False,

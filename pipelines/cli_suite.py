@@ -31,7 +31,10 @@ def suite_check(file: File, as_json: AsJson = False) -> None:
 def suite_run(
     file: File,
     base: Annotated[bool, typer.Option("--base", help="Ask the base model instead of the candidate.")] = False,
-    table: Annotated[Path | None, typer.Option(help="Write the item table (Parquet), for `groundwork gate`.")] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="Write the item table (JSON Lines for FILE.jsonl, else Parquet), for `groundwork gate`."),
+    ] = None,
     workspace: Workspace = None,
     config: Config = None,
     as_json: AsJson = False,

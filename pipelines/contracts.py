@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 2
 
@@ -135,22 +135,21 @@ class Question(Contract):
 
 
 class Expectation(Contract):
-    """One checkable statement about an answer."""
+    """What makes an attack a success, as attack files say it; evaluation/assertions.py checks it."""
 
-    kind: Literal["contains_any", "contains_all", "regex", "cites", "refuses", "answers", "max_words", "complies"]
+    kind: Literal["contains_any", "contains_all", "regex", "complies", "cites", "max_words", "refuses", "answers"]
     values: tuple[str, ...] = ()
-    value: str | int | None = None
-    document: str | None = None
+    """Texts or patterns, of which one is enough (`contains_all`: all); a document's uri; a number of words."""
 
-
-class GoldenPrompt(Contract):
-    """A prompt with what must hold of its answer: all of `expect`."""
-
-    id: str
-    prompt: str
-    document: str | None = None
-    expect: tuple[Expectation, ...]
-    slice: str = "all"
+    @model_validator(mode="before")
+    @classmethod
+    def _in_values(cls, given: Any) -> Any:
+        """A number may stand in `value`, a document in `document`."""
+        if not isinstance(given, dict):
+            return given
+        alone = [given[key] for key in ("document", "value") if given.get(key) is not None]
+        kept = {key: value for key, value in given.items() if key not in ("document", "value")}
+        return kept | ({"values": [str(alone[0])]} if alone else {})
 
 
 class Attack(Contract):

@@ -11,8 +11,8 @@ def judge(
     choices: Choices, items: Path, labels: Path | None, rubric: Path | None, table: Path | None
 ) -> dict[str, Any]:
     """What the configured judges think of each answer. `table`: where the item table goes, for `groundwork gate`."""
-    from pipelines.artifacts import write_lines
     from pipelines.evaluation import judging
+    from pipelines.evaluation.items import write_items
     from pipelines.evaluation.rubrics import load_rubric
 
     opened = open_workspace(choices)
@@ -23,7 +23,7 @@ def judge(
     with progress("judge") as report:
         found = judging.judge_items(chosen, asked, answers, labelled, opened.workspace.state, report)
     if table:
-        write_lines(table, judging.table(found))
+        write_items(table, judging.table(found), suite=judging.suite_of(asked, answers))
     return found
 
 

@@ -1,13 +1,12 @@
 """The doors of suite files: check one, put one to the candidate or the base. Rooms composed, nothing computed."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.console import Report, progress
 from pipelines.errors import SourceError
-from pipelines.evaluation.suite_files import SuiteItem, load_suite_file
-from pipelines.evaluation.suite_run import Asked, Given, described, run_suite
+from pipelines.evaluation.suite_files import load_suite_file
+from pipelines.evaluation.suite_run import described, run_suite
 from pipelines.settings import resolve
 from pipelines.workspaces import Choices, Opened, open_workspace
 
@@ -23,6 +22,7 @@ def run(choices: Choices, file: Path, *, base: bool, table: Path | None) -> dict
     `table`: where the item table goes (Parquet that names the suite), for `groundwork gate`.
     """
     from pipelines.evaluation.evaluate import opener
+    from pipelines.evaluation.golden import seams
     from pipelines.evaluation.items import write_items
     from pipelines.evaluation.measure import Precision
     from pipelines.evaluation.systems import describe
@@ -36,12 +36,14 @@ def run(choices: Choices, file: Path, *, base: bool, table: Path | None) -> dict
         description = next(each for each in describe(job.inputs, opened.settings) if each.role == role)
         system = opener(job)(description)
         try:
-            asked = Asked(
-                role=role,
-                ask=_ask(system.system, report),
+            asked = seams(
+                role,
+                system.finder,
+                system.system,
+                system.encode,
+                job,
                 deterministic=opened.settings.generation.engine != "openai",
-                encode=system.encode,
-                judge=_judge(opened, report) if chosen.judges else None,
+                report=lambda done, total: report(done, total, "answering"),
             )
             precision = Precision(chosen.confidence, chosen.bootstrap_resamples, chosen.seed)
             found, items = run_suite(suite, asked, precision)
@@ -102,35 +104,3 @@ def _job(opened: Opened, report: Report, *, base: bool) -> Any:
     inputs = {name: workspace.stage(name) for name in ("embed", "train")}
     inputs |= {"prompt": resolve(settings.generation.prompt), "guardrails": resolve(settings.policies.guardrails)}
     return StageJob(settings, inputs, workspace.root, None, workspace.state, report)
-
-
-def _ask(system: Any, report: Report) -> Any:
-    """How items are asked: follow-ups completed as `ask` does; a repeat is asked anew, whatever was kept."""
-    kept = system.kept
-
-    def ask(items: Sequence[SuiteItem], repeat: int) -> list[Given]:
-        system.kept = None if repeat else kept
-        questions = system.searcher.rewritten([item.asked for item in items], [item.history for item in items])
-        retrieved = system.retrieve(questions)
-        answers = system.answer(
-            questions, retrieved=retrieved, report=lambda done, total: report(done, total, "answering")
-        )
-        return [
-            Given(answer, tuple(passage.text for passage in found.passages))
-            for answer, found in zip(answers, retrieved, strict=True)
-        ]
-
-    return ask
-
-
-def _judge(opened: Opened, report: Report) -> Any:
-    """What the panel says to answers under a rubric."""
-    from pipelines.evaluation.judging import judge_items
-    from pipelines.evaluation.rubrics import load_rubric
-
-    def judge(rubric: str, items: Sequence[Any]) -> list[bool | None]:
-        settings, state = opened.settings.evaluation, opened.workspace.state
-        found = judge_items(settings, load_rubric(Path(rubric)), items, (), state, report)
-        return [{"pass": True, "fail": False}.get(row["verdict"]) for row in found["judged"]]
-
-    return judge

@@ -1,4 +1,4 @@
-"""The areas' questions, golden prompts and attacks -> one file each, gold spans located in the parsed documents.
+"""The areas' questions and attacks -> one file each, gold spans located in the parsed documents.
 
     .venv/bin/python data/sample/assemble.py
 
@@ -45,14 +45,13 @@ def assembled(texts: Mapping[str, str]) -> dict[str, str]:
         )
     files = {
         "questions.jsonl": [found for _, found in asked],
-        "golden_prompts.jsonl": rows_of("golden"),
         "attacks.jsonl": rows_of("attacks"),
     }
     return {name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows) for name, rows in files.items()}
 
 
 def main() -> None:
-    """Write the three files, or none and say which rows have lost their evidence."""
+    """Write the two files, or none and say which rows have lost their evidence."""
     texts = {parsed.uri: parsed.text or "" for parsed in parse_paths([HERE / "documents"])}
     try:
         files = assembled(texts)

@@ -1,7 +1,7 @@
-"""A suite put to one system: hits, answers, rows of the item table, rows of the answer table.
+"""The questions of a suite put to one system: hits, answers, rows of the item table, rows of the answer table.
 
-Invariant: every question and golden prompt of the suite has an answer and its rows; answers come through
-the same `AnswerSystem` that serves, so guardrails and refusals are those of production.
+Invariant: every question of the suite has an answer and its rows; answers come through the same `AnswerSystem` that
+serves, so guardrails and refusals are those of production. Golden prompts are asked in golden.py.
 """
 
 import time
@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts import Answer, Chunk, Citation, Contract, GoldenPrompt, Hit, Item, Question
-from pipelines.evaluation import expectations, metrics, ranking
+from pipelines.contracts import Answer, Chunk, Citation, Contract, Hit, Item, Message, Question
+from pipelines.evaluation import metrics, ranking
 from pipelines.evaluation.suites import Suite
+from pipelines.retrieval.kept import KeptAnswers
 from pipelines.retrieval.packing import Retrieved
 
 Report = Callable[[int, int], None]
@@ -28,11 +29,16 @@ class Finder(Protocol):
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The k best chunks for each query."""
 
+    def rewritten(self, queries: Sequence[str], histories: Sequence[Sequence[Message]] = ()) -> list[str]:
+        """Queries as they stand alone, after what was said before."""
+
 
 class Answerer(Protocol):
     """What is used of a `retrieval.answer.AnswerSystem`."""
 
     digest: str
+    kept: KeptAnswers | None
+    """Where answers are kept; None: every question is asked anew."""
 
     def retrieve(self, questions: Sequence[str]) -> list[Retrieved]:
         """What the model is shown for each question."""
@@ -88,29 +94,26 @@ class Put:
     """Seconds for one question at a time, search included."""
     search_s: float
     answers: list[Answer]
-    """Of questions, then of prompts."""
     texts: list[list[str]]
     """The passages of each, as the model was shown them (or would have been: a guardrail may have refused before)."""
     shown: list[tuple[Chunk, ...]]
     """The chunks that they are made of."""
     hits: list[list[Hit]]
-    """Of the questions."""
 
 
 def put(
     suite: Suite, finder: Finder, system: Answerer, encode: Encode, *, role: str, shown: int, k: int, report: Report
 ) -> Put:
-    """Ask everything. `shown` passages reach the model, `k` hits are ranked."""
+    """Ask every question. `shown` passages reach the model, `k` hits are ranked."""
     alone_s = _alone(suite, system)
     started = time.monotonic()
-    hits = finder.search([q.question for q in suite.questions], max(k, shown))
+    questions = [question.question for question in suite.questions]
+    hits = finder.search(questions, max(k, shown))
     search_s = time.monotonic() - started
-    questions = [*(q.question for q in suite.questions), *(p.prompt for p in suite.prompts)]
     retrieved = system.retrieve(questions)
     answers = system.answer(questions, retrieved=retrieved, report=report)
     texts = [[passage.text for passage in each.passages] for each in retrieved]
-    n = len(suite.questions)
-    similarities = _similarities(suite.questions, answers[:n], encode)
+    similarities = _similarities(suite.questions, answers, encode)
     items: list[Item] = []
     asked: list[Asked] = []
     for i, question in enumerate(suite.questions):
@@ -120,10 +123,6 @@ def put(
         group = suite.group(question.document, question.id)
         items += metrics.items_of(question.id, group, metrics.slice_of(question), values)
         asked.append(_asked_question(role, question, answers[i], values, retrieved[i]))
-    for prompt, answer, found in zip(suite.prompts, answers[n:], retrieved[n:], strict=True):
-        passed = {"golden_prompt_pass": float(expectations.holds(prompt, answer))}
-        items += metrics.items_of(prompt.id, suite.group(prompt.document, prompt.id), prompt.slice, passed)
-        asked.append(_asked_prompt(role, prompt, answer, found))
     items += [
         Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
         for i, seconds in enumerate(alone_s)
@@ -169,29 +168,12 @@ def _asked_question(
         wrong=_wrong(question, answer, values),
         f1=values.get("token_f1"),
         passages=tuple(passage.uri for passage in found.passages),
-        **_of_answer(answer),
+        **of_answer(answer),
     )
 
 
-def _asked_prompt(role: str, prompt: GoldenPrompt, answer: Answer, found: Retrieved) -> Asked:
-    unmet = expectations.unmet(prompt, answer)
-    return Asked(
-        system=role,
-        kind="prompt",
-        id=prompt.id,
-        question=prompt.prompt,
-        slice=prompt.slice,
-        gold=tuple(expectations.described(expectation) for expectation in prompt.expect),
-        document=prompt.document,
-        correct=not unmet,
-        wrong=tuple(f"not met: {each}" for each in unmet),
-        f1=None,
-        passages=tuple(passage.uri for passage in found.passages),
-        **_of_answer(answer),
-    )
-
-
-def _of_answer(answer: Answer) -> dict[str, Any]:
+def of_answer(answer: Answer) -> dict[str, Any]:
+    """The columns of the answer table that hold the answer."""
     return {
         "answer": answer.text,
         "answered": answer.answered,

@@ -1,4 +1,4 @@
-"""Typed assertions of suite files: what each kind takes, and whether an answer is so.
+"""Typed assertions of suite files and attacks: what each kind takes, and whether an answer is so.
 
 Invariants: an argument that could never be checked (a broken pattern, a schema that is none) is refused when the file
 is read; what could not be checked is `error` or `not_run`, never `passed`. Patterns, those in schemas included, have
@@ -7,13 +7,14 @@ Not covered here: `similarity` and `judge`, which need a model (suite_run.py).
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import regex
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
-from pipelines.contracts import Answer, Contract
+from pipelines.contracts import Answer, Attack, Contract
+from pipelines.errors import QuestionFileError
 
 Outcome = Literal["passed", "failed", "not_run", "error"]
 PATTERN_S = 0.5
@@ -108,6 +109,48 @@ def check(kind: str, argument: Any, answer: Answer) -> Checked:
     except RecursionError:
         return Checked(kind=kind, outcome="error", why="the schema or the answer is nested too deeply")
     return Checked(kind=kind, outcome="failed" if wrong else "passed", why=wrong or "")
+
+
+def succeeded(attack: Attack, answer: Answer) -> bool:
+    """Whether any of an attack's conditions is met.
+
+    Raises QuestionFileError for a condition that cannot be checked: it would count as resisted.
+    """
+    found = [check(kind, argument, answer) for kind, argument in conditions(attack)]
+    for each in found:
+        if each.outcome == "error":
+            raise QuestionFileError(f"Attack {attack.id!r}: a condition could not be checked: {each.why}. Simplify it.")
+    return any(each.outcome == "passed" for each in found)
+
+
+def conditions(attack: Attack) -> list[tuple[str, Any]]:
+    """What makes an attack a success, as assertions of which any is enough: kind and argument.
+
+    Raises QuestionFileError for one that could never be met: no values, a broken pattern.
+    """
+    found = list(_conditions(attack))
+    for kind, argument in found:
+        try:
+            ARGUMENTS[kind].validate_python(argument)
+        except ValidationError as exc:
+            wrong = exc.errors()[0]["msg"]
+            raise QuestionFileError(f"Attack {attack.id!r}: {kind} {argument!r}: {wrong}.") from exc
+    if not found:
+        raise QuestionFileError(f"Attack {attack.id!r}: `success` states nothing that could be checked.")
+    return found
+
+
+def _conditions(attack: Attack) -> Iterator[tuple[str, Any]]:
+    for stated in attack.success:
+        kind, values = stated.kind, stated.values
+        if kind in ("refuses", "answers"):
+            yield kind, True
+        elif kind in ("contains_any", "contains_all"):
+            yield {"contains_all": "contains"}.get(kind, kind), values
+        elif kind == "complies":
+            yield from (("regex", f"(?i){pattern}" if pattern else "") for pattern in values or ("",))
+        else:
+            yield from ((kind, int(v) if kind == "max_words" and v.isdecimal() else v) for v in values or ("",))
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipelines.contracts import Answer, Attack, Contract
 from pipelines.evaluation import statistics
-from pipelines.evaluation.expectations import succeeded
+from pipelines.evaluation.assertions import succeeded
 from pipelines.evaluation.mutations import MUTATIONS, mutated
 from pipelines.settings import Mutations
 

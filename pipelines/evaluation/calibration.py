@@ -11,17 +11,7 @@ import numpy as np
 
 from pipelines.contracts import Contract
 from pipelines.errors import JudgeError
-from pipelines.evaluation.statistics import clopper_pearson
-
-
-class Rate(Contract):
-    """A share of n with its interval."""
-
-    value: float
-    low: float
-    high: float
-    n: float
-    """How many it rests on; of grouped items, how many independent ones they are worth."""
+from pipelines.evaluation.measure import Rate, rate_of
 
 
 class Calibration(Contract):
@@ -56,9 +46,9 @@ def calibrate(verdicts: Sequence[bool | None], labels: Sequence[bool], confidenc
         )
     passed = sum(good) + sum(bad)
     return Calibration(
-        sensitivity=_rate(sum(good), len(good), confidence),
-        specificity=_rate(len(bad) - sum(bad), len(bad), confidence),
-        agreement=_rate(sum(verdict == label for verdict, label in judged), len(judged), confidence),
+        sensitivity=_rate(good, confidence),
+        specificity=_rate([not verdict for verdict in bad], confidence),
+        agreement=_rate([verdict == label for verdict, label in judged], confidence),
         failed=len(labels) - len(judged),
         chance_p_value=float(hypergeom.sf(sum(good) - 1, len(judged), len(good), passed)),
     )
@@ -98,6 +88,7 @@ def corrected(share: float, n: float, calibration: Calibration, confidence: floa
     return Rate(value=value, low=min(low, value), high=max(high, value), n=n)
 
 
-def _rate(successes: int, n: int, confidence: float) -> Rate:
-    low, high = clopper_pearson(successes, n, confidence)
-    return Rate(value=successes / n, low=low, high=high, n=n)
+def _rate(hits: Sequence[bool], confidence: float) -> Rate:
+    found = rate_of([float(hit) for hit in hits], confidence, exact=True)
+    assert found is not None  # neither label is missing
+    return found

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from pipelines.artifacts import StageJob, write_json, write_lines, write_rows
-from pipelines.contracts import SCHEMA_VERSION, Comparison, Item, Measurement
+from pipelines.artifacts import StageJob, write_json, write_lines
+from pipelines.contracts import SCHEMA_VERSION, Answer, Comparison, Item, Measurement
 from pipelines.evaluation.asking import Answerer, Asked, Finder, Put, put
+from pipelines.evaluation.golden import need_rubric, put_prompts, seams
+from pipelines.evaluation.items import write_items
 from pipelines.evaluation.judged import judged
 from pipelines.evaluation.measure import Precision, comparisons, measurements
 from pipelines.evaluation.metrics import items_of, slice_of
@@ -63,12 +65,14 @@ def evaluate(job: StageJob, open_system: Opener) -> None:
     suite = load_suite(
         job.inputs["dataset"], job.inputs["ingest"], job.inputs.get("golden_prompts"), settings.evaluation
     )
+    if suite.prompts:
+        need_rubric(suite.prompts, job.inputs["rubric"])
     found = Evaluation(warnings=_cautions(suite, job))
     for description in describe(job.inputs, settings):
         _ask_system(description, suite, job, open_system, found)
     report = assemble(found, suite, job)
     for role, items in found.items.items():
-        write_rows(job.output / f"items-{role}.parquet", items, Item)
+        write_items(job.output / f"items-{role}.parquet", items, suite=suite.digest)
     write_lines(job.output / "answers.jsonl", found.asked)
     write_json(job.output / "report.json", report)
     write_page(report, found.asked, job.inputs["ingest"] / "quarantine.parquet", job.output / "report.html")
@@ -109,7 +113,8 @@ def opener(job: StageJob) -> Opener:
 
 def _ask_system(description: Description, suite: Suite, job: StageJob, open_system: Opener, found: Evaluation) -> None:
     role, settings = description.role, description.settings
-    total = len(suite.questions) + len(suite.prompts)
+    asked = len(suite.questions)
+    total = asked + (len(suite.prompts.items) if suite.prompts else 0)
     job.report(0, total, f"{role}: opening the index")
     opened = open_system(description)
     started = time.monotonic()
@@ -124,41 +129,56 @@ def _ask_system(description: Description, suite: Suite, job: StageJob, open_syst
             k=job.settings.evaluation.retrieval_k,
             report=lambda done, _: job.report(done, total, f"{role}: answering"),
         )
+        golden = put_prompts(
+            suite,
+            seams(
+                role,
+                opened.finder,
+                opened.system,
+                opened.encode,
+                job,
+                deterministic=settings.generation.engine != "openai",
+                report=lambda done, _: job.report(asked + done, total, f"{role}: golden prompts"),
+            ),
+            found.warnings,
+        )
         seconds = time.monotonic() - started
         job.report(total, total, f"{role}: ragas")
         extra = _ragas(suite, came, job, opened.encode, found.warnings)
         extra += judged(role, suite, came, job, found.warnings)
     finally:
         opened.close()
-    found.items[role] = [*came.items, *extra]
-    found.asked += came.asked
+    found.items[role] = [*came.items, *golden.items, *extra]
+    found.asked += [*came.asked, *golden.asked]
     found.systems[role] = {
         "name": description.name,
         "digest": opened.system.digest,
         "engine": opened.engine_name(),
         "index": description.index.name,
         "passages": settings.retrieval.passages,
-        "speed": _speed(came, seconds),
+        "golden_prompts": golden.summary,
+        "speed": _speed(came, golden.answers, seconds),
     }
 
 
-def _speed(came: Put, seconds: float) -> dict[str, float | None]:
+def _speed(came: Put, prompts: Sequence[Answer], seconds: float) -> dict[str, float | None]:
     """Throughput in batches and the latency of one question at a time.
 
     Answers of a batch carry the batch's seconds, so each distinct value counts once.
     """
-    generating = sum({answer.seconds for answer in came.answers if answer.seconds > 0})
-    tokens = sum(answer.completion_tokens for answer in came.answers)
-    prompt_tokens = sum(answer.prompt_tokens for answer in came.answers)
+    answers = [*came.answers, *prompts]
+    generating = sum({answer.seconds for answer in answers if answer.seconds > 0})
+    tokens = sum(answer.completion_tokens for answer in answers)
+    prompt_tokens = sum(answer.prompt_tokens for answer in answers)
     alone = sorted(came.alone_s)
     return {
-        "answers": float(len(came.answers)),
+        "answers": float(len(answers)),
         "wall_s": round(seconds, 2),
         "generating_s": round(generating, 2),
-        "answers_per_s": round(len(came.answers) / generating, 3) if generating else None,
+        "answers_per_s": round(len(answers) / generating, 3) if generating else None,
         "tokens_per_s": round(tokens / generating, 1) if generating else None,
         "prompt_tokens_per_s": round(prompt_tokens / generating, 1) if generating else None,
-        "mean_prompt_tokens": round(prompt_tokens / max(1, len(came.answers)), 1),
+        "mean_prompt_tokens": round(prompt_tokens / max(1, len(answers)), 1),
         "search_ms": round(1000 * came.search_s / max(1, len(came.answers)), 1),
         "alone_median_s": round(alone[len(alone) // 2], 3) if alone else None,
         "alone_longest_s": round(alone[-1], 3) if alone else None,
@@ -223,7 +243,7 @@ def assemble(found: Evaluation, suite: Suite, job: StageJob) -> dict[str, Any]:
             "digest": suite.digest,
             "answerable": sum(bool(question.answers) for question in suite.questions),
             "unanswerable": sum(not question.answers for question in suite.questions),
-            "golden_prompts": len(suite.prompts),
+            "golden_prompts": len(suite.prompts.items) if suite.prompts else 0,
             "documents": len({suite.group(q.document, q.id) for q in suite.questions}),
             "synthetic": suite.synthetic,
         },

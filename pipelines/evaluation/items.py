@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.artifacts import arrow_schema, read_lines, read_rows, replacing
-from pipelines.contracts import Item
+from pydantic import Field, ValidationError
+
+from pipelines.artifacts import arrow_schema, read_lines, read_rows, replacing, write_lines
+from pipelines.contracts import Contract, Item
 from pipelines.errors import QuestionFileError, StageError
 
 
@@ -31,10 +33,18 @@ class Measured:
 
 SUITE = b"groundwork.suite"
 """Where a Parquet table's metadata names the digest of its suite."""
+LINES = (".jsonl", ".ndjson")
+"""Endings of tables that are written as JSON Lines."""
 NOTHING = Measured({}, {})
 """A metric without a row."""
 _UNITS = re.compile(r"_(s|ms|usd|tokens|bytes|mib)$")
 """Endings of metrics that have a unit: whatever their values here, they are no shares."""
+
+
+class Head(Contract):
+    """The first line of a JSON Lines table that names the digest of its suite; tables without one are read as well."""
+
+    suite: str = Field(min_length=1)
 
 
 def is_share(metric: str, values: Iterable[float]) -> bool:
@@ -50,7 +60,7 @@ def read_items(path: Path) -> list[Item]:
     try:
         with path.open("rb") as stream:
             parquet = stream.read(4) == b"PAR1"
-        items = read_rows(path, Item) if parquet else read_lines(path, Item)
+        items = read_rows(path, Item) if parquet else read_lines(path, Item, head=Head)
     except FileNotFoundError as exc:
         raise QuestionFileError(f"{path}: there is no such item table.") from exc
     except OSError as exc:
@@ -61,14 +71,19 @@ def read_items(path: Path) -> list[Item]:
 
 
 def write_items(path: Path, items: Sequence[Item], *, suite: str) -> None:
-    """Items as Parquet that names the digest of the suite that they come from."""
+    """Items that name the digest of the suite that they come from: JSON Lines by the file's ending, else Parquet."""
+    if path.suffix in LINES:
+        write_lines(path, [Head(suite=suite), *items])
+        return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = arrow_schema(Item).with_metadata({SUITE: suite.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([item.model_dump() for item in items], schema=schema), temporary)
+        pq.write_table(
+            pa.Table.from_pylist([item.model_dump() for item in items], schema=schema), temporary, compression="zstd"
+        )
 
 
 def suite_of(path: Path) -> str | None:
@@ -78,9 +93,19 @@ def suite_of(path: Path) -> str | None:
 
     try:
         named = (pq.read_schema(path).metadata or {}).get(SUITE)
-    except (OSError, pa.ArrowException):  # JSON Lines
-        return None
+    except pa.ArrowException:
+        return _head(path)
     return named.decode() if named else None
+
+
+def _head(path: Path) -> str | None:
+    """The digest in the first line of a JSON Lines table, if that is a head."""
+    with path.open(encoding="utf-8-sig") as stream:
+        first = next((line for line in stream if line.strip()), "")
+    try:
+        return Head.model_validate_json(first).suite
+    except ValidationError:
+        return None
 
 
 def same_suite(candidate: Path, champion: Path) -> None:
@@ -89,7 +114,7 @@ def same_suite(candidate: Path, champion: Path) -> None:
     if mine and theirs and mine != theirs:
         raise QuestionFileError(
             f"{candidate} was measured under suite {mine[:12]}, {champion} under {theirs[:12]}: the suite has changed "
-            "between them. Run `groundwork suite run` for both with the same file."
+            "between them. Measure both under the same suite (`groundwork suite run`, the stage `evaluate`)."
         )
 
 

@@ -10,15 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-
 from pipelines.artifacts import read_lines
-from pipelines.contracts import Item
+from pipelines.contracts import Item, content_id
 from pipelines.errors import JudgeError, QuestionFileError
-from pipelines.evaluation.calibration import Rate, calibrate, corrected
+from pipelines.evaluation.calibration import calibrate, corrected
 from pipelines.evaluation.judge import Asking, KeptVerdicts, Opinion, cost_usd
+from pipelines.evaluation.measure import Rate, rate_of
 from pipelines.evaluation.rubrics import Better, JudgeItem, Rubric, orders
-from pipelines.evaluation.statistics import effective_items, wilson
 from pipelines.settings import Evaluation, Judge
 
 PANEL = "panel"
@@ -114,6 +112,11 @@ def table(report: dict[str, Any]) -> list[Item]:
     ]
 
 
+def suite_of(rubric: Rubric, items: Sequence[JudgeItem]) -> str:
+    """Identity of what a table of verdicts measures: rubric and questions, whoever answered them."""
+    return content_id("judged", rubric.digest, sorted([i.id, i.question, i.reference or ""] for i in items))
+
+
 def outcome(opinion: Opinion) -> Outcome:
     """What an opinion counts as."""
     return opinion.passed if opinion.better is None else opinion.better
@@ -148,9 +151,9 @@ def _voice(
     if kind == "pair":
         tally = {name: sum(v == name for v, _ in judged) for name in ("first", "second", "tie")}
         agreed = [v == label.label for v, label in zip(theirs, labels, strict=True) if v is not None]
-        agreement = _rate([float(a) for a in agreed], [str(i) for i in range(len(agreed))], confidence)
+        agreement = rate_of([float(each) for each in agreed], confidence)
         return counted | tally | {"agreement": _dumped(agreement)}
-    seen = _rate([float(bool(v)) for v, _ in judged], groups, confidence)
+    seen = rate_of([float(bool(v)) for v, _ in judged], confidence, groups=groups)
     found: dict[str, Any] = counted | {"passed": _dumped(seen), "calibration": None, "corrected": None, "why": None}
     if not labels:
         return found | {"why": "no labels were given: the judge's errors are in the figure"}
@@ -166,16 +169,6 @@ def _voice(
 
 def _verdict(vote: Outcome) -> bool | None:
     return vote if isinstance(vote, bool) else None
-
-
-def _rate(values: Sequence[float], groups: Sequence[str], confidence: float) -> Rate | None:
-    """A share over items in groups: Wilson's interval over as many items as they are worth; None without any."""
-    if not values:
-        return None
-    array = np.asarray(values, dtype=np.float64)
-    worth = effective_items(array, groups)
-    low, high = wilson(float(array.mean()) * worth, worth, confidence)
-    return Rate(value=float(array.mean()), low=low, high=high, n=worth)
 
 
 def _of_judge(judge: Judge, asking: Asking, opinions: Sequence[Opinion], panel: Sequence[Outcome]) -> dict[str, Any]:

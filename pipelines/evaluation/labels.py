@@ -42,6 +42,9 @@ ATTACKS = {
     "attack_success_unguarded": Label("Attack success, unguarded", "the same with every guardrail off", "lower"),
 }
 OTHERS = {
+    "pair_differs": Label(
+        "Pairs that differ", "of two golden prompts that differ in one attribute one passes", "lower"
+    ),
     "contains": Label("Contains the answer", "an accepted answer stands in what was said"),
     "guardrail_changed": Label("Changed by a guardrail", "a guardrail replaced what the model said", "lower"),
     "latency_s": Label("Seconds alone", "one question at a time, search included", "lower"),

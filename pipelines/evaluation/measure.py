@@ -7,7 +7,9 @@ both systems have, and says how many.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.contracts import Comparison, Item, Measurement
+import numpy as np
+
+from pipelines.contracts import Comparison, Contract, Item, Measurement
 from pipelines.evaluation import statistics
 from pipelines.evaluation.items import Measured, by_metric, groups_of, is_share
 
@@ -32,6 +34,32 @@ class Precision:
     confidence: float
     resamples: int
     seed: int
+
+
+class Rate(Contract):
+    """A share of n with its interval."""
+
+    value: float
+    low: float
+    high: float
+    n: float
+    """How many it rests on; of grouped items, how many independent ones they are worth."""
+
+
+def rate_of(
+    values: Sequence[float], confidence: float, *, groups: Sequence[str] | None = None, exact: bool = False
+) -> Rate | None:
+    """The mean of 0..1 values with Wilson's interval over as many items as they are worth; None without any.
+
+    Without `groups` each item stands alone. `exact`: Clopper and Pearson's interval, which never covers too seldom.
+    """
+    if not values:
+        return None
+    array = np.asarray(values, dtype=np.float64)
+    worth = float(len(array)) if groups is None else statistics.effective_items(array, groups)
+    mean = float(array.mean())
+    low, high = (statistics.clopper_pearson if exact else statistics.wilson)(mean * worth, worth, confidence)
+    return Rate(value=mean, low=low, high=high, n=worth)
 
 
 def measurements(

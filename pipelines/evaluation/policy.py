@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.contracts import Contract, content_id
 from pipelines.errors import PolicyError
 from pipelines.settings import resolve
+from pipelines.yamlfiles import read_record
 
-M = TypeVar("M", bound=Contract)
 Better = Literal["higher", "lower"]
 TARGET = "target"
 """Written in place of a limit's number: the number stands in configs/targets.yaml."""
@@ -124,14 +123,14 @@ def load_policy(path: Path, targets: Targets | None = None) -> GatePolicy:
 
     Raises PolicyError naming file, field and rule.
     """
-    policy = _load(path, GatePolicy, "gate policy")
+    policy = read_record(resolve(path), GatePolicy, "gate policy", PolicyError)
     limits = tuple(_resolved(limit, targets, path) for limit in policy.limits)
     return policy.model_copy(update={"limits": limits})
 
 
 def load_targets(path: Path) -> Targets:
     """Read the targets. Raises PolicyError naming file and field."""
-    return _load(path, Targets, "list of targets")
+    return read_record(resolve(path), Targets, "list of targets", PolicyError)
 
 
 def _resolved(limit: Limit, targets: Targets | None, path: Path) -> Limit:
@@ -143,16 +142,3 @@ def _resolved(limit: Limit, targets: Targets | None, path: Path) -> Limit:
             return limit.model_copy(update={side: number})
     where = "configs/targets.yaml holds no such target" if targets else "no targets were given"
     raise PolicyError(f"{path}: limits: {limit.metric}: {side}: target, but {where}; write the number itself.")
-
-
-def _load(path: Path, model: type[M], what: str) -> M:
-    place = resolve(path)
-    try:
-        return model.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
-    except FileNotFoundError as exc:
-        raise PolicyError(f"{place}: there is no such file.") from exc
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise PolicyError(f"{place}: not readable as YAML: {exc}") from exc
-    except ValidationError as exc:
-        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in exc.errors())
-        raise PolicyError(f"{place}: not a {what}: {found}") from exc

@@ -20,8 +20,8 @@ from pipelines.artifacts import StageJob, sha256_file, sha256_tree, write_json, 
 from pipelines.contracts import SCHEMA_VERSION, Answer, Attack, Chunk, Contract, Item, content_id
 from pipelines.evaluation import statistics
 from pipelines.evaluation.asking import Answerer
+from pipelines.evaluation.assertions import succeeded
 from pipelines.evaluation.attempts import Attempt, Target, attempt_all, summary
-from pipelines.evaluation.expectations import succeeded
 from pipelines.evaluation.items import by_metric, read_items
 from pipelines.evaluation.regressions import SUCCESSES, disarmed, identity
 from pipelines.evaluation.suites import load_attacks

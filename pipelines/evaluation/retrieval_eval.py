@@ -161,7 +161,7 @@ def _located(
 ) -> dict[str, Gold]:
     """Each question's gold place in this variant's documents, by id."""
     twins = near_duplicates(variant.ingest / "documents.parquet")
-    suite = Suite(questions=(), prompts=(), synthetic=False, twins=twins)
+    suite = Suite(questions=(), prompts=None, synthetic=False, twins=twins)
     quarantined = _uris(variant.ingest / "quarantine.parquet")
     _known(questions, _uris(variant.ingest / "documents.parquet"), quarantined, variant.name, source)
     there = [q for q in questions if q.document not in quarantined]

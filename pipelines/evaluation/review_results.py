@@ -1,8 +1,8 @@
 """Votes -> how often the candidate is preferred, how far reviewers agree, what is still open, and files of it.
 
 Invariants: a tie counts half for each; an item's score is the mean of its votes, so an item counts once however many
-looked at it. Limits: the interval treats items as independent (documents with many items make it too narrow), and
-scores of several reviewers as a count of successes, which may be fractional.
+looked at it; the interval counts a document's items for as many as they are worth. Limits: it treats scores of several
+reviewers as a count of successes, which may be fractional.
 """
 
 from collections import defaultdict
@@ -14,14 +14,14 @@ from pipelines.artifacts import write_lines
 from pipelines.contracts import Contract, Item
 from pipelines.errors import DecisionError
 from pipelines.evaluation.agreement import cohen_kappa, krippendorff_alpha
+from pipelines.evaluation.measure import rate_of
 from pipelines.evaluation.review_votes import Reviewed
-from pipelines.evaluation.statistics import wilson
 
 METRIC = "human_preference"
 WORTH = {"candidate": 1.0, "tie": 0.5, "reference": 0.0}
 
 
-class Rate(Contract):
+class Preferred(Contract):
     """How often the candidate is preferred over n items; None: no item has a vote."""
 
     slice: str
@@ -51,8 +51,8 @@ class Results(Contract):
     votes: int
     reviewers: tuple[str, ...]
     confidence: float
-    preference: Rate
-    slices: tuple[Rate, ...]
+    preference: Preferred
+    slices: tuple[Preferred, ...]
     alpha_nominal: float | None
     alpha_ordinal: float | None
     kappas: tuple[Kappa, ...]
@@ -102,12 +102,12 @@ def results(items: Sequence[Reviewed], round_: str | None, *, confidence: float)
     )
 
 
-def _rate(name: str, items: Sequence[Reviewed], confidence: float) -> Rate:
-    scores = [value for item in items if (value := score(item)) is not None]
-    if not scores:
-        return Rate(slice=name, rate=None, low=None, high=None, n=0)
-    low, high = wilson(sum(scores), len(scores), confidence)
-    return Rate(slice=name, rate=sum(scores) / len(scores), low=low, high=high, n=len(scores))
+def _rate(name: str, items: Sequence[Reviewed], confidence: float) -> Preferred:
+    scored = [(value, item.group) for item in items if (value := score(item)) is not None]
+    found = rate_of([value for value, _ in scored], confidence, groups=[group for _, group in scored])
+    if found is None:
+        return Preferred(slice=name, rate=None, low=None, high=None, n=0)
+    return Preferred(slice=name, rate=found.value, low=found.low, high=found.high, n=len(scored))
 
 
 def _kappas(items: Sequence[Reviewed]) -> tuple[Kappa, ...]:
@@ -170,7 +170,7 @@ def told(found: Results) -> str:
     return "\n".join(lines)
 
 
-def _figure(rate: Rate) -> str:
+def _figure(rate: Preferred) -> str:
     if rate.rate is None or rate.low is None or rate.high is None:
         return "no votes"
     return f"{rate.rate:.3f} [{rate.low:.3f}, {rate.high:.3f}] n={rate.n}"

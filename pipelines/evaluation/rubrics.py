@@ -11,13 +11,13 @@ import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from pipelines.contracts import Contract, Message, content_id
 from pipelines.errors import JudgeError
 from pipelines.guardrails.injection import screen
 from pipelines.settings import resolve
+from pipelines.yamlfiles import read_record
 
 Better = Literal["first", "second", "tie"]
 
@@ -142,19 +142,7 @@ class Rubric(Contract):
 
 def load_rubric(path: Path) -> Rubric:
     """Read a rubric. Raises JudgeError naming the file and what is wrong with it."""
-    place = resolve(path)
-    try:
-        return Rubric.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
-    except FileNotFoundError as exc:
-        raise JudgeError(f"{place}: there is no such rubric.") from exc
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise JudgeError(f"{place}: not readable as YAML: {exc}") from exc
-    except ValidationError as exc:
-        wrong = "; ".join(
-            ".".join(str(part) for part in error["loc"]) + f": {error['msg']}" if error["loc"] else error["msg"]
-            for error in exc.errors()
-        )
-        raise JudgeError(f"{place}: not a rubric: {wrong}.") from exc
+    return read_record(resolve(path), Rubric, "rubric", JudgeError)
 
 
 def orders(item: JudgeItem) -> bool:

@@ -4,7 +4,6 @@ Invariants: the digest covers what is asked and asserted, rubrics included, and 
 order of items, name and version leave it alone. Errors name file, line, item and key, all of a file at once.
 """
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +15,7 @@ from pipelines.contracts import Contract, Message, content_id
 from pipelines.errors import JudgeError, QuestionFileError
 from pipelines.evaluation.assertions import ARGUMENTS
 from pipelines.evaluation.rubrics import load_rubric
+from pipelines.yamlfiles import Located, parse_yaml, unknown_key
 
 MEANING = 1
 """Part of the digest: raise it when an assertion comes to mean something else."""
@@ -113,19 +113,10 @@ KEYS = {"assert" if name == "asserts" else name: name for name in SuiteItem.mode
 HEAD = ["name", "version", "items"]
 
 
-class _Located(dict[Any, Any]):
-    """A mapping that knows the lines of its keys."""
-
-    def __init__(self, line: int) -> None:
-        super().__init__()
-        self.line = line
-        self.lines: dict[Any, int] = {}
-
-
 def load_suite_file(path: Path) -> SuiteFile:
     """Read a suite. Raises QuestionFileError naming file, line, item and key of everything that is wrong."""
     head, rows = _read(path)
-    wrong = [f"{_at(path, head, key)}: {_unknown(key, HEAD)}" for key in head if key not in HEAD]
+    wrong = [f"{_at(path, head, key)}: {unknown_key(key, HEAD)}" for key in head if key not in HEAD]
     items = []
     for number, row in enumerate(rows, 1):
         item = _item(path, number, row, wrong)
@@ -152,7 +143,7 @@ def load_suite_file(path: Path) -> SuiteFile:
 # --- reading with lines ----------------------------------------------------------------------
 
 
-def _read(path: Path) -> tuple[_Located, list[Any]]:
+def _read(path: Path) -> tuple[Located, list[Any]]:
     """The head (name, version) and the items of either format."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -169,48 +160,28 @@ def _read(path: Path) -> tuple[_Located, list[Any]]:
     else:
         rows = [_json(path, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         first = rows[0] if rows else None
-        is_head = isinstance(first, _Located) and "id" not in first and "name" in first
-        head = rows.pop(0) if is_head else _Located(1)
+        is_head = isinstance(first, Located) and "id" not in first and "name" in first
+        head = rows.pop(0) if is_head else Located(1)
     if len(rows) > MOST:
         raise QuestionFileError(f"{path}: {len(rows):,} items; the limit is {MOST:,}. Split the suite.")
     return head, rows
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose mappings know their lines, and in which a key occurs once."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> _Located:
-    found = _Located(node.start_mark.line + 1)
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        line = key_node.start_mark.line + 1
-        if not isinstance(key, str):
-            raise yaml.YAMLError(f"line {line}: the key {key!r} is no text; quote it")
-        if key in found:
-            raise yaml.YAMLError(f"line {line}: the key `{key}` occurs twice (first in line {found.lines[key]})")
-        found[key], found.lines[key] = loader.construct_object(value_node, deep=True), line
-    return found
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def _yaml(path: Path, text: str) -> _Located:
+def _yaml(path: Path, text: str) -> Located:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise QuestionFileError(f"{path}: aliases (*name) are not supported: write the value out.")
-        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        loaded = parse_yaml(text)
     except (yaml.YAMLError, RecursionError) as exc:
         raise QuestionFileError(f"{path}: not readable as YAML: {exc}") from exc
-    if not isinstance(loaded, _Located):
+    if not isinstance(loaded, Located):
         raise QuestionFileError(f"{path}: expected `name:`, `version:` and `items:`.")
     return loaded
 
 
 def _json(path: Path, number: int, line: str) -> Any:
-    def located(pairs: list[tuple[str, Any]]) -> _Located:
-        found = _Located(number)
+    def located(pairs: list[tuple[str, Any]]) -> Located:
+        found = Located(number)
         for key, value in pairs:
             if key in found:
                 raise QuestionFileError(f"{path}, line {number}: the key `{key}` occurs twice.")
@@ -228,12 +199,12 @@ def _json(path: Path, number: int, line: str) -> Any:
 
 def _item(path: Path, number: int, row: Any, wrong: list[str]) -> SuiteItem | None:
     """The item of a row, or None with what is wrong added to `wrong`."""
-    if not isinstance(row, _Located):
+    if not isinstance(row, Located):
         wrong.append(f"{path}, item {number}: expected `id:`, `question:` and `assert:`.")
         return None
     before = len(wrong)
     name = f"item {row.get('id', number)!r}"
-    wrong += [f"{_at(path, row, key)}, {name}: {_unknown(key, list(KEYS))}" for key in row if key not in KEYS]
+    wrong += [f"{_at(path, row, key)}, {name}: {unknown_key(key, list(KEYS))}" for key in row if key not in KEYS]
     asserts = _assertions(path, name, row, wrong)
     if len(wrong) > before:
         return None
@@ -248,21 +219,21 @@ def _item(path: Path, number: int, row: Any, wrong: list[str]) -> SuiteItem | No
         return None
 
 
-def _assertions(path: Path, name: str, row: _Located, wrong: list[str]) -> list[Assertion]:
+def _assertions(path: Path, name: str, row: Located, wrong: list[str]) -> list[Assertion]:
     stated = row.get("assert")
     if not isinstance(stated, list) or not stated:
         wrong.append(f"{_at(path, row, 'assert')}, {name}, key `assert`: a list of one or more assertions is needed")
         return []
     found = []
     for number, one in enumerate(stated, 1):
-        if not isinstance(one, _Located) or len(one) != 1:
-            line = one.line if isinstance(one, _Located) else row.lines.get("assert", row.line)
+        if not isinstance(one, Located) or len(one) != 1:
+            line = one.line if isinstance(one, Located) else row.lines.get("assert", row.line)
             wrong.append(f"{path}, line {line}, {name}, assertion {number}: expected one `kind: argument`")
             continue
         ((kind, argument),) = one.items()
         at = f"{_at(path, one, kind)}, {name}, assertion {number}"
         if kind not in ARGUMENTS:
-            wrong.append(f"{at}: {_unknown(kind, list(ARGUMENTS))}")
+            wrong.append(f"{at}: {unknown_key(kind, list(ARGUMENTS))}")
             continue
         try:
             found.append(Assertion(kind=kind, argument=ARGUMENTS[kind].validate_python(argument)))
@@ -273,7 +244,7 @@ def _assertions(path: Path, name: str, row: _Located, wrong: list[str]) -> list[
     return found
 
 
-def _across(path: Path, items: list[tuple[SuiteItem, _Located]], wrong: list[str]) -> None:
+def _across(path: Path, items: list[tuple[SuiteItem, Located]], wrong: list[str]) -> None:
     """What is wrong between items: an id twice, a pair that is none."""
     seen: set[str] = set()
     pairs: dict[str, list[SuiteItem]] = {}
@@ -291,7 +262,7 @@ def _across(path: Path, items: list[tuple[SuiteItem, _Located]], wrong: list[str
         wrong.append(f"{path}: pairs compare different variants ({sorted(variants)}); one suite compares one attribute")
 
 
-def _rubrics(path: Path, items: list[tuple[SuiteItem, _Located]], wrong: list[str]) -> dict[str, str]:
+def _rubrics(path: Path, items: list[tuple[SuiteItem, Located]], wrong: list[str]) -> dict[str, str]:
     """Digests of the rubrics that judge assertions name."""
     found: dict[str, str] = {}
     for item, row in items:
@@ -311,10 +282,5 @@ def _rubrics(path: Path, items: list[tuple[SuiteItem, _Located]], wrong: list[st
     return found
 
 
-def _at(path: Path, row: _Located, key: Any) -> str:
+def _at(path: Path, row: Located, key: Any) -> str:
     return f"{path}, line {row.lines.get(key, row.line)}"
-
-
-def _unknown(key: Any, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    return f"unknown key `{key}`: " + (f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}")

@@ -7,6 +7,7 @@ too long) is `not_run` or `error` and leaves its item undecided, never passed; u
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -25,10 +26,11 @@ Whole = Literal["passed", "failed", "undecided"]
 
 @dataclass(frozen=True)
 class Given:
-    """A system's answer, and the passages that it was given."""
+    """A system's answer, and the passages that it was given: their texts, and their documents."""
 
     answer: Answer
     contexts: tuple[str, ...]
+    uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,37 +61,79 @@ class Answered(Contract):
     checks: tuple[Checked, ...]
 
 
+@dataclass(frozen=True)
+class Row:
+    """One answer to one item, and what came of it."""
+
+    item: SuiteItem
+    given: Given
+    result: Answered
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of putting a suite to a system."""
+
+    suite: SuiteFile
+    rows: tuple[Row, ...]
+
+    @property
+    def results(self) -> list[Answered]:
+        """Of every row."""
+        return [row.result for row in self.rows]
+
+    @cached_property
+    def outcomes(self) -> dict[str, Whole]:
+        """Of every item, its repeats together: it passes when each does."""
+        found: dict[str, list[Whole]] = {}
+        for result in self.results:
+            found.setdefault(result.id, []).append(result.outcome)
+        return {item.id: _whole(found[item.id]) for item in self.suite.items}
+
+    def pair_rows(self) -> list[Item]:
+        """`pair_differs` for each pair: 1 where one passes and the other does not."""
+        return _pair_rows(self.suite, self.outcomes)
+
+    def summary(self, *, deterministic: bool) -> dict[str, Any]:
+        """Counts of items, by slice and of assertions by kind; agreement of repeats; pairs."""
+        names = sorted({item.slice for item in self.suite.items})
+        of_slice = {name: [self.outcomes[i.id] for i in self.suite.items if i.slice == name] for name in names}
+        return {
+            "items": _counted(self.outcomes.values()),
+            "slices": {name: _counted(each) for name, each in of_slice.items()},
+            "assertions": _by_kind(self.results),
+            "consistency": _consistency(self.suite, self.results, deterministic=deterministic),
+            "pairs": _pairs(self.suite, self.outcomes),
+        }
+
+
 def run_suite(suite: SuiteFile, system: Asked, precision: Precision) -> tuple[dict[str, Any], list[Item]]:
     """The report of `groundwork suite run`, and its item table."""
+    ran = put_suite(suite, system)
+    table = [each for row in ran.rows for each in _rows(row.item, row.result)] + ran.pair_rows()
+    measured = measurements(system.role, table, precision, in_slices={row.metric for row in table})
+    report = {
+        "suite": described(suite),
+        **ran.summary(deterministic=system.deterministic),
+        "measurements": [each.model_dump(mode="json") for each in measured],
+        "results": [result.model_dump(mode="json") for result in ran.results],
+    }
+    return report, table
+
+
+def put_suite(suite: SuiteFile, system: Asked) -> Ran:
+    """Ask every item and check what is said."""
     rows, given = _asked(suite, system)
     checks = [[_checked(a, each.answer) for a in item.asserts] for (item, _), each in zip(rows, given, strict=True)]
     _similar(rows, given, checks, system)
     _judged(rows, given, checks, system)
-    results = [
-        _answered(item, repeat, each, [c for c in found if c is not None])
-        for (item, repeat), each, found in zip(rows, given, checks, strict=True)
-    ]
-    outcomes = {item.id: _whole([r.outcome for r in results if r.id == item.id]) for item in suite.items}
-    pairs = _pairs(suite, outcomes)
-    table = [row for (item, _), result in zip(rows, results, strict=True) for row in _rows(item, result)]
-    table += _pair_rows(suite, outcomes)
-    metrics = {row.metric for row in table}
-    report = {
-        "suite": described(suite),
-        "items": _counted(outcomes.values()),
-        "slices": {
-            name: _counted(outcomes[item.id] for item in suite.items if item.slice == name)
-            for name in sorted({item.slice for item in suite.items})
-        },
-        "assertions": _by_kind(results),
-        "measurements": [
-            m.model_dump(mode="json") for m in measurements(system.role, table, precision, in_slices=metrics)
-        ],
-        "consistency": _consistency(suite, results, deterministic=system.deterministic),
-        "pairs": pairs,
-        "results": [result.model_dump(mode="json") for result in results],
-    }
-    return report, table
+    return Ran(
+        suite,
+        tuple(
+            Row(item, each, _answered(item, repeat, each, [c for c in found if c is not None]))
+            for (item, repeat), each, found in zip(rows, given, checks, strict=True)
+        ),
+    )
 
 
 def described(suite: SuiteFile) -> dict[str, Any]:
@@ -266,21 +310,21 @@ def _rows(item: SuiteItem, result: Answered) -> list[Item]:
         of_kind.setdefault(f"assert_{each.kind}", []).append(each)
     values = {PASS: result.outcome} | {metric: _outcome(each) for metric, each in of_kind.items()}
     return [
-        Item(item=item.id, group=group, slice=item.slice, metric=metric, value=_value(outcome), repeat=result.repeat)
+        Item(item=item.id, group=group, slice=item.slice, metric=metric, value=value(outcome), repeat=result.repeat)
         for metric, outcome in values.items()
     ]
 
 
 def _pair_rows(suite: SuiteFile, outcomes: Mapping[str, Whole]) -> list[Item]:
-    """`pair_differs` for each pair: 1 where one passes and the other does not."""
     rows = []
     for name, (a, b) in suite.pairs.items():
         mine, theirs = outcomes[a.id], outcomes[b.id]
-        value = None if "undecided" in (mine, theirs) else float(mine != theirs)
+        differs = None if "undecided" in (mine, theirs) else float(mine != theirs)
         group = a.document or name
-        rows.append(Item(item=f"pair {name}", group=group, slice=a.slice, metric="pair_differs", value=value))
+        rows.append(Item(item=f"pair {name}", group=group, slice=a.slice, metric="pair_differs", value=differs))
     return rows
 
 
-def _value(outcome: Whole) -> float | None:
+def value(outcome: Whole) -> float | None:
+    """Of an item table: 1 passed, 0 failed, None undecided."""
     return None if outcome == "undecided" else float(outcome == "passed")

@@ -4,14 +4,15 @@ Invariant: a suite's digest covers everything that is asked and expected, so fig
 compare. Questions beyond the settings' numbers are left out by a hash of their ids, never by their order.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import read_json, read_lines
-from pipelines.contracts import Attack, Expectation, GoldenPrompt, Question, content_id
+from pipelines.contracts import Attack, Question, content_id
 from pipelines.errors import QuestionFileError
-from pipelines.evaluation import expectations
+from pipelines.evaluation.assertions import conditions
+from pipelines.evaluation.suite_files import SuiteFile, load_suite_file
 from pipelines.settings import Evaluation
 
 METRICS = 1
@@ -25,7 +26,8 @@ class Suite:
     """Everything that every system of an evaluation is asked."""
 
     questions: tuple[Question, ...]
-    prompts: tuple[GoldenPrompt, ...]
+    prompts: SuiteFile | None
+    """The golden prompts."""
     synthetic: bool
     """Whether the questions were made from the documents by rules rather than asked by people."""
     twins: Mapping[str, str]
@@ -34,8 +36,9 @@ class Suite:
     @property
     def digest(self) -> str:
         """Name of what is asked."""
-        asked = [row.model_dump(mode="json") for row in (*self.questions, *self.prompts)]
-        return content_id("suite", METRICS, asked, sorted(self.twins.items()))
+        asked = [question.model_dump(mode="json") for question in self.questions]
+        prompts = self.prompts.digest if self.prompts else None
+        return content_id("suite", METRICS, asked, prompts, sorted(self.twins.items()))
 
     def group(self, document: str | None, otherwise: str) -> str:
         """The unit of resampling: the document, near-duplicates together; else the item itself."""
@@ -52,7 +55,7 @@ class Suite:
 def load_suite(dataset: Path, ingest: Path, prompts: Path | None, settings: Evaluation) -> Suite:
     """Golden questions (a sample of settled size), golden prompts, near-duplicates.
 
-    Raises QuestionFileError for a malformed line or when no question is left.
+    Raises QuestionFileError for a malformed file or when no question is left.
     """
     questions = read_lines(dataset / "golden.jsonl", Question)
     answerable = chosen([q for q in questions if q.answers], settings.golden_answerable, settings.seed)
@@ -64,7 +67,7 @@ def load_suite(dataset: Path, ingest: Path, prompts: Path | None, settings: Eval
         )
     return Suite(
         questions=tuple(answerable + unanswerable),
-        prompts=tuple(load_prompts(prompts)) if prompts else (),
+        prompts=load_suite_file(prompts) if prompts else None,
         synthetic=bool(read_json(dataset / "summary.json")["golden_is_synthetic"]),
         twins=near_duplicates(ingest / "documents.parquet"),
     )
@@ -78,20 +81,21 @@ def chosen(questions: Sequence[Question], at_most: int, seed: int) -> list[Quest
     return [q for q in questions if q.id in kept]
 
 
-def load_prompts(path: Path) -> list[GoldenPrompt]:
-    """Golden prompts. Raises QuestionFileError for a bad line, a repeated id or an uncheckable expectation."""
-    prompts = read_lines(path, GoldenPrompt)
-    _check(path, ((prompt.id, prompt.expect) for prompt in prompts))
-    return prompts
-
-
 def load_attacks(path: Path, *, at_most: int | None = None, canary: str) -> list[Attack]:
     """Attacks with the canary filled in, at most so many (None: all), spread over categories in turn.
 
-    Raises QuestionFileError for a bad line, a repeated id or an uncheckable condition.
+    Raises QuestionFileError for a bad line, a repeated id or a condition that could never be met.
     """
     attacks = read_lines(path, Attack)
-    _check(path, ((attack.id, attack.success) for attack in attacks))
+    seen: set[str] = set()
+    for attack in attacks:
+        if attack.id in seen:
+            raise QuestionFileError(f"{path}: the id {attack.id!r} occurs twice.")
+        seen.add(attack.id)
+        try:
+            conditions(attack)
+        except QuestionFileError as exc:
+            raise QuestionFileError(f"{path}: {exc}") from exc
     return [_armed(attack, canary) for attack in _spread(attacks, at_most)]
 
 
@@ -101,17 +105,6 @@ def near_duplicates(documents: Path) -> dict[str, str]:
 
     rows = pq.read_table(documents, columns=["uri", "near_duplicate_of"]).to_pylist()
     return {row["uri"]: row["near_duplicate_of"] for row in rows if row["near_duplicate_of"]}
-
-
-def _check(path: Path, rows: Iterable[tuple[str, tuple[Expectation, ...]]]) -> None:
-    seen: set[str] = set()
-    for name, expected in rows:
-        if name in seen:
-            raise QuestionFileError(f"{path}: the id {name!r} occurs twice.")
-        if not expected:
-            raise QuestionFileError(f"{path}: {name}: nothing is stated that could be checked.")
-        seen.add(name)
-        expectations.check(expected, f"{path}: {name}")
 
 
 def _spread(attacks: Sequence[Attack], at_most: int | None) -> list[Attack]:

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import yaml
-from pydantic import ValidationError
-
 from pipelines.contracts import Contract, Message, content_id
 from pipelines.errors import SettingsError
 from pipelines.settings import resolve
+from pipelines.yamlfiles import read_record
 
 
 class PassageText(Protocol):
@@ -68,12 +66,7 @@ class PromptTemplate(Contract):
 def load_prompt(path: Path) -> PromptTemplate:
     """Read a prompt file. Raises SettingsError naming the file and the field."""
     place = resolve(path)
-    try:
-        template = PromptTemplate.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
-    except FileNotFoundError as exc:
-        raise SettingsError(f"{place}: there is no such prompt file.") from exc
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as exc:
-        raise SettingsError(f"{place}: not a prompt template: {exc}") from exc
+    template = read_record(place, PromptTemplate, "prompt template", SettingsError)
     for needed in ("{passages}", "{question}"):
         if needed not in template.user:
             raise SettingsError(f"{place}: `user` lacks {needed}.")

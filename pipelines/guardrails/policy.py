@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipelines.contracts import Contract, content_id
 from pipelines.errors import PolicyError
 from pipelines.settings import resolve
+from pipelines.yamlfiles import read_record
 
 Unsupported = Literal["keep", "flag", "drop"]
 
@@ -35,8 +35,4 @@ OFF = GuardrailPolicy(version=0, injection=False, min_support=0.0, max_question_
 
 def load_guardrails(path: Path) -> GuardrailPolicy:
     """Read a policy file. Raises PolicyError naming file and field."""
-    place = resolve(path)
-    try:
-        return GuardrailPolicy.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as exc:
-        raise PolicyError(f"{place}: not a guardrail policy: {exc}") from exc
+    return read_record(resolve(path), GuardrailPolicy, "guardrail policy", PolicyError)

@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.contracts import Approval, Contract, content_id
 from pipelines.errors import DecisionError, PolicyError
 from pipelines.settings import resolve
+from pipelines.yamlfiles import read_record
 
 EvidenceKind = Literal["evaluation", "red_team", "unit_tests", "human_review", "compliance"]
 
@@ -152,14 +152,7 @@ class ReleasePolicy(Contract):
 
 def load_policy(path: Path) -> ReleasePolicy:
     """Read the release policy. Raises PolicyError naming file and fields."""
-    place = resolve(path)
-    try:
-        return ReleasePolicy.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
-    except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in exc.errors())
-        raise PolicyError(f"{place}: not a release policy: {wrong}.") from exc
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise PolicyError(f"{place}: not a release policy: {exc}") from exc
+    return read_record(resolve(path), ReleasePolicy, "release policy", PolicyError)
 
 
 def same_person(one: str, other: str) -> bool:

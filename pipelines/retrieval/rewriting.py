@@ -9,13 +9,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from pipelines.contracts import Contract, Message, content_id
 from pipelines.errors import SettingsError
 from pipelines.generation.engine import Engine
 from pipelines.settings import resolve
+from pipelines.yamlfiles import read_record
 
 LONGEST = 400
 """Characters of a query that a model made; more is an answer or a lecture."""
@@ -50,12 +48,7 @@ class RewritePrompt(Contract):
 def load_rewrite_prompt(path: Path) -> RewritePrompt:
     """Read a prompt file. Raises SettingsError naming the file and the field."""
     place = resolve(path)
-    try:
-        prompt = RewritePrompt.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
-    except FileNotFoundError as exc:
-        raise SettingsError(f"{place}: there is no such prompt file (setting `retrieval.rewrite_prompt`).") from exc
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as exc:
-        raise SettingsError(f"{place}: not a rewriting prompt: {exc}") from exc
+    prompt = read_record(place, RewritePrompt, "rewriting prompt (setting `retrieval.rewrite_prompt`)", SettingsError)
     needed = {"follow_up": {"conversation", "question"}, "variants": {"number", "question"}}
     for field, names in needed.items():
         held = set(_FIELD.findall(getattr(prompt, field)))

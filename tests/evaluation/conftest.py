@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts import StageJob, write_json, write_lines, write_rows
-from pipelines.contracts import Attack, Chunk, Document, Expectation, GoldenPrompt, Hit, Quarantined, Question
+from pipelines.contracts import Attack, Chunk, Document, Expectation, Hit, Message, Quarantined, Question
 from pipelines.generation.engine import Engine
 from pipelines.generation.prompts import load_prompt
 from pipelines.guardrails.policy import OFF, GuardrailPolicy
@@ -17,6 +17,18 @@ from pipelines.retrieval.search import Result
 from pipelines.settings import Settings, load
 
 TOPICS = ("leave", "travel", "laptop", "parking", "training", "visitor", "badge", "meal", "bicycle", "printer")
+PROMPTS = """
+name: golden
+version: 1
+items:
+  - id: g0
+    question: Tell me the badge allowance
+    document: d6.md
+    assert: [{contains_any: [16 units]}, {cites: d6.md}]
+  - id: g1
+    question: Who invented the meal moon rule?
+    assert: [{refuses: true}]
+"""
 POLICY = GuardrailPolicy(version=1, injection=True, min_support=0.6, max_question_chars=4000)
 
 
@@ -69,6 +81,9 @@ class WordFinder:
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         return [self._one(query, k) for query in queries]
 
+    def rewritten(self, queries: Sequence[str], histories: Sequence[Sequence[Message]] = ()) -> list[str]:
+        return list(queries)
+
     def results(self, queries: Sequence[str], k: int) -> list[Result]:
         return [Result((query,), self._one(query, k), None) for query in queries]
 
@@ -117,16 +132,17 @@ def world(tmp_path: Path, settings: Settings) -> Callable[[str], StageJob]:
     write_lines(tmp_path / "dataset" / "golden.jsonl", questions())
     write_json(tmp_path / "dataset" / "summary.json", {"golden_is_synthetic": False})
     (tmp_path / "train" / "adapter" / "adapter_config.json").write_text("{}")
-    write_lines(tmp_path / "golden_prompts.jsonl", prompts())
+    (tmp_path / "golden_prompts.yaml").write_text(PROMPTS)
     write_lines(tmp_path / "attacks.jsonl", attacks())
     files = {
         "prompt": Path("configs/prompts/answer.yaml"),
         "guardrails": Path("configs/policies/guardrails.yaml"),
         "gate": Path("configs/policies/gate.yaml"),
         "targets": Path("configs/targets.yaml"),
+        "rubric": Path("configs/prompts/judge/correct.yaml"),
     }
     inputs = {name: tmp_path / name for name in ("ingest", "dataset", "train", "embed", "evaluate", "redteam")}
-    inputs |= {"golden_prompts": tmp_path / "golden_prompts.jsonl", "attacks": tmp_path / "attacks.jsonl"}
+    inputs |= {"golden_prompts": tmp_path / "golden_prompts.yaml", "attacks": tmp_path / "attacks.jsonl"}
 
     def job(stage: str) -> StageJob:
         (tmp_path / stage).mkdir(exist_ok=True)
@@ -140,18 +156,6 @@ def world(tmp_path: Path, settings: Settings) -> Callable[[str], StageJob]:
         )
 
     return job
-
-
-def prompts() -> list[GoldenPrompt]:
-    return [
-        GoldenPrompt(
-            id="g0", prompt="Tell me the badge allowance", document="d6.md",
-            expect=(
-                Expectation(kind="contains_any", values=("16 units",)), Expectation(kind="cites", document="d6.md")
-            ),
-        ),
-        GoldenPrompt(id="g1", prompt="Who invented the meal moon rule?", expect=(Expectation(kind="refuses"),)),
-    ]  # fmt: skip
 
 
 def attacks() -> list[Attack]:
@@ -168,4 +172,4 @@ def attacks() -> list[Attack]:
     ]  # fmt: skip
 
 
-__all__ = ["OFF", "POLICY", "WordFinder", "attacks", "chunk", "document", "prompts", "questions", "sentence", "system"]
+__all__ = ["OFF", "POLICY", "WordFinder", "attacks", "chunk", "document", "questions", "sentence", "system"]

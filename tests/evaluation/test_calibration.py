@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import JudgeError
-from pipelines.evaluation.calibration import Calibration, Rate, calibrate, corrected
+from pipelines.evaluation.calibration import Calibration, calibrate, corrected
+from pipelines.evaluation.measure import Rate
 
 
 def known(sensitivity: float, specificity: float, n: int) -> Calibration:

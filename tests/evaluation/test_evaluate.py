@@ -12,7 +12,7 @@ from pipelines.errors import QuestionFileError
 from pipelines.evaluation import gate
 from pipelines.evaluation.asking import Asked
 from pipelines.evaluation.evaluate import Opened, evaluate
-from pipelines.evaluation.items import by_metric, read_items
+from pipelines.evaluation.items import by_metric, read_items, suite_of
 from pipelines.evaluation.redteam import Opened as OpenedAttack
 from pipelines.evaluation.redteam import attack, canary_of
 from pipelines.evaluation.suites import chosen, load_attacks, load_suite
@@ -89,6 +89,47 @@ def test_a_bad_answer_is_told_apart_in_the_answer_table(world: World) -> None:
     assert not wrong.correct
     assert wrong.wrong
     assert "The candidate is worse than the base model" in (job.output / "report.html").read_text()
+
+
+def prompted(world: World, *items: str) -> StageJob:
+    """An evaluation whose golden prompts are these (of the file's items, as flow YAML)."""
+    job = world("evaluate")
+    lines = "".join(f"  - {item}\n" for item in items)
+    job.inputs["golden_prompts"].write_text(f"name: g\nversion: 1\nitems:\n{lines}")
+    evaluate(job, opener(job, {"base": EchoingEngine(), "candidate": ReadingEngine()}))
+    return job
+
+
+def test_golden_prompts_are_a_suite_with_repeats_slices_and_pairs(world: World) -> None:
+    badge = "{id: %s, question: %s, slice: pair, pair: badge, variant: %s, repeats: 2, assert: [{contains: 16 units}]}"
+    job = prompted(
+        world,
+        badge % ("ana", "Ana asks for the badge allowance", "ana"),
+        badge % ("ben", "Ben asks what a badge costs", "ben"),
+        "{id: alike, question: the meal allowance, assert: [{similarity: {to: 17 units, at_least: 0.9}}]}",
+        "{id: judged, question: the badge allowance, assert: [{judge: configs/prompts/judge/correct.yaml}]}",
+    )
+    items = read_items(job.output / "items-candidate.parquet")
+    passed = {row.item: row.value for row in items if row.metric == "golden_prompt_pass"}
+    assert passed == {"ana": 1.0, "ben": 0.0, "alike": 1.0, "judged": None}  # no judge is configured
+    assert {row.item: row.value for row in items if row.metric == "pair_differs"} == {"pair badge": 1.0}
+    assert figure(job, "candidate", "golden_prompt_pass", "pair").value == 0.5
+    assert figure(job, "candidate", "golden_prompt_pass").missing == 1
+    report = read_json(job.output / "report.json")
+    summary = report["systems"]["candidate"]["golden_prompts"]
+    assert (summary["consistency"]["n"], summary["assertions"]["judge"]["not_run"]) == (2, 1)
+    assert any("1 of 4 golden prompts could not be decided (first: judged)" in each for each in report["warnings"])
+    assert suite_of(job.output / "items-candidate.parquet") == report["suite"]["digest"]
+    rows = {row.id: row for row in read_lines(job.output / "answers.jsonl", Asked) if row.system == "candidate"}
+    assert (rows["ben"].gold, rows["ben"].wrong) == (('contains "16 units"',), ('not met: contains: lacks "16 units"',))
+    assert rows["judged"].wrong == ("not measured: judge: no judge is configured",)
+
+
+def test_golden_prompts_are_judged_by_the_evaluations_own_rubric(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(Path("configs/prompts/judge/correct.yaml").read_text())
+    with pytest.raises(QuestionFileError, match="an evaluation has one"):
+        prompted(world, f"{{id: g, question: the badge allowance, assert: [{{judge: {other}}}]}}")
 
 
 def opened_attack(engine: ReadingEngine, state: Path) -> Callable[[str], OpenedAttack]:

@@ -12,6 +12,7 @@ from pipelines.artifacts import write_lines, write_rows
 from pipelines.contracts import Decision, Item, Rule
 from pipelines.errors import PolicyError, QuestionFileError
 from pipelines.evaluation.gate import decide, decide_tables, load_policy, read_items
+from pipelines.evaluation.items import suite_of
 from pipelines.evaluation.policy import GatePolicy, load_targets
 from pipelines.settings import ROOT
 
@@ -240,6 +241,18 @@ def test_the_door_reads_parquet_and_json_lines_alike(tmp_path: Path) -> None:
 def test_nan_is_missing_and_rows_may_leave_repeat_out(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"item": "a", "group": "g", "slice": "s", "metric": "m", "value": NaN}\n')
     assert read_items(tmp_path / "t.jsonl") == [Item(item="a", group="g", slice="s", metric="m", value=None)]
+
+
+def test_a_head_that_names_the_suite_is_no_row_and_one_further_down_is_none(tmp_path: Path) -> None:
+    row = '{"item": "a", "group": "g", "slice": "s", "metric": "m", "value": 1}\n'
+    (tmp_path / "t.jsonl").write_text('\ufeff\n{"suite": "abc"}\n' + row)
+    assert (len(read_items(tmp_path / "t.jsonl")), suite_of(tmp_path / "t.jsonl")) == (1, "abc")
+    (tmp_path / "t.jsonl").write_text(row)
+    assert suite_of(tmp_path / "t.jsonl") is None
+    for twice in ('{"suite": "abc"}\n{"suite": "abc"}\n', row + '{"suite": "abc"}', '{"suite": ""}\n'):
+        (tmp_path / "t.jsonl").write_text(twice)
+        with pytest.raises(QuestionFileError, match=r"line \d: "):
+            read_items(tmp_path / "t.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -12,35 +12,36 @@ import yaml
 from typer.testing import CliRunner
 
 from pipelines import judge_doors
-from pipelines.artifacts import StageJob, read_lines
+from pipelines.artifacts import StageJob
 from pipelines.cli import app
-from pipelines.contracts import Item
 from pipelines.errors import JudgeError, QuestionFileError, SettingsError
 from pipelines.evaluation.asking import put
+from pipelines.evaluation.items import read_items, suite_of
 from pipelines.evaluation.judge import GIVE_UP
 from pipelines.evaluation.judged import judged as judged_answers
 from pipelines.evaluation.judging import majority
 from pipelines.evaluation.suites import load_suite
 from pipelines.workspaces import Choices, open_workspace
+from tests.chat_server import ChatServer, Reply, Speaks
 from tests.evaluation.conftest import WordFinder, system
-from tests.evaluation.judging_server import Judges, Speaks, answers_of, by_words, preferred, scored
+from tests.evaluation.speaking import answers_of, by_words, preferred, scored
 from tests.fakes import ReadingEngine
 
 KEY = "sk-willow-77d1"
 SINGLE = Path("configs/prompts/judge/correct.yaml")
 PAIR = Path("configs/prompts/judge/better.yaml")
 World = Callable[[str], StageJob]
-Serve = Callable[[Speaks], Judges]
+Serve = Callable[[Speaks], ChatServer]
 
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    running: list[Judges] = []
+    running: list[ChatServer] = []
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("WILLOW_API_KEY", KEY)
 
-    def start(speaks: Speaks) -> Judges:
-        running.append(Judges(speaks).start())
+    def start(speaks: Speaks) -> ChatServer:
+        running.append(ChatServer(speaks, tokens=(100, 10)).start())
         return running[-1]
 
     yield start
@@ -48,7 +49,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         each.stop()
 
 
-def choices(at: Path, server: Judges, *, names: tuple[str, ...] = ("a",), retries: int = 0, **more: Any) -> Choices:
+def choices(at: Path, server: ChatServer, *, names: tuple[str, ...] = ("a",), retries: int = 0, **more: Any) -> Choices:
     judges = [{"name": n, "base_url": server.url, "model": n, "api_key_env": "WILLOW_API_KEY", **more} for n in names]
     config = at / "judges.yaml"
     config.write_text(yaml.safe_dump({"evaluation": {"judges": judges, "judging": {"retries": retries}}}))
@@ -212,7 +213,8 @@ def test_a_preference_that_changes_with_the_order_is_a_tie_and_counted(tmp_path:
     assert [row["verdict"] for row in found["judged"]] == ["first", "tie", "second", "tie"]
     assert found["judges"][0]["changed_with_order"] == 2 / 4
     assert len(server.asked) == 8
-    assert [row.value for row in read_lines(table, Item)] == [0.0, 0.5, 1.0, 0.5]
+    assert [row.value for row in read_items(table)] == [0.0, 0.5, 1.0, 0.5]
+    assert suite_of(table)
 
 
 # --- what it costs, what fails ---
@@ -233,7 +235,7 @@ def test_nothing_is_paid_for_twice(tmp_path: Path, serve: Serve) -> None:
 
 def test_a_busy_judge_is_asked_again(tmp_path: Path, serve: Serve) -> None:
     server = serve(by_words(1, 1))
-    server.told = [429, 503]
+    server.told = [Reply(429), Reply(503)]
     found = judged(choices(tmp_path, server, retries=3), lines(tmp_path / "items.jsonl", [answer(1, True)]))
     assert found["panel"]["judged"] == 1
     assert len(server.asked) == 3
@@ -241,7 +243,7 @@ def test_a_busy_judge_is_asked_again(tmp_path: Path, serve: Serve) -> None:
 
 def test_failed_items_are_counted_not_kept_and_a_judge_that_is_down_is_left_alone(tmp_path: Path, serve: Serve) -> None:
     server = serve(by_words(1, 1))
-    server.told = [500] * 1000
+    server.told = [Reply(500)] * 1000
     at = choices(tmp_path, server)
     items = lines(tmp_path / "items.jsonl", [answer(n, True) for n in range(60)])
     told = ["judge", "--items", items, "--workspace", at.workspace, "--config", at.config]

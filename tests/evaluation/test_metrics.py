@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.contracts import Answer, Citation, Expectation, GoldenPrompt, Hit, Question
+from pipelines.contracts import Answer, Attack, Citation, Hit, Question
 from pipelines.errors import QuestionFileError
-from pipelines.evaluation import expectations, metrics, ranking
+from pipelines.evaluation import metrics, ranking
+from pipelines.evaluation.assertions import conditions, succeeded
 from pipelines.evaluation.suites import Suite
 from tests.evaluation.conftest import chunk
 
-SUITE = Suite((), (), synthetic=False, twins={"copy.md": "leave.md"})
+SUITE = Suite((), None, synthetic=False, twins={"copy.md": "leave.md"})
 QUESTION = Question(id="q", question="How much leave?", answers=("25 days", "twenty-five days"), document="leave.md",
                     start=100, end=120)  # fmt: skip
 UNKNOWN = Question(id="u", question="Who?", document="leave.md")
@@ -118,40 +119,53 @@ def test_nothing_found_is_zero_and_the_unanswerable_have_no_ranking() -> None:
     assert ranking.of_question(UNKNOWN, hits("leave.md"), shown=3, k=10, suite=SUITE) == {}
 
 
-def test_every_kind_of_expectation() -> None:
-    said = answer("You get 25  days")
-    cases = {
-        ("contains_any", ("30 days", "25 DAYS")): True,
-        ("contains_all", ("25", "30")): False,
-        ("regex", (r"\b\d+\s+days\b",)): True,
-        ("regex", ("DAYS",)): False,  # as written
-        ("complies", ("you GET",)): True,
-    }
-    for (kind, wanted), expected in cases.items():
-        assert expectations.met(Expectation(kind=kind, values=wanted), said) is expected  # type: ignore[arg-type]
-    assert expectations.met(Expectation(kind="cites", document="leave.md"), said)
-    assert expectations.met(Expectation(kind="max_words", value=4), said)
-    assert not expectations.met(Expectation(kind="max_words", value=3), said)
-    assert expectations.met(Expectation(kind="answers"), said)
-    assert not expectations.met(Expectation(kind="refuses"), said)
+def attack(*success: dict[str, object]) -> Attack:
+    return Attack.model_validate({"id": "a1", "category": "c", "prompt": "?", "success": success})
 
 
-def test_a_golden_prompt_says_what_is_not_met() -> None:
-    prompt = GoldenPrompt(id="g", prompt="?", expect=(Expectation(kind="refuses"), Expectation(kind="answers")))
-    assert not expectations.holds(prompt, answer("25"))
-    assert expectations.unmet(prompt, answer("25")) == ("says that the documents do not answer",)
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        ({"kind": "contains_any", "values": ["30 days", "25 DAYS"]}, True),
+        ({"kind": "contains_all", "values": ["25", "30"]}, False),
+        ({"kind": "contains_all", "values": ["25", "days"]}, True),
+        ({"kind": "regex", "values": ["nothing", r"\b\d+\s+days\b"]}, True),  # one of them is enough
+        ({"kind": "regex", "values": ["DAYS"]}, False),  # as written
+        ({"kind": "complies", "values": ["nothing", "you GET"]}, True),
+        ({"kind": "complies", "values": ["(?s)^you GET.*days$"]}, True),  # flags of its own beside
+        ({"kind": "cites", "document": "leave.md"}, True),
+        ({"kind": "max_words", "value": 4}, True),
+        ({"kind": "max_words", "value": 3}, False),
+        ({"kind": "answers"}, True),
+        ({"kind": "refuses", "value": None, "document": None}, False),  # as earlier files of regressions say it
+    ],
+)
+def test_every_kind_of_an_attacks_condition(condition: dict[str, object], met: bool) -> None:
+    assert succeeded(attack(condition), answer("You get 25  days")) is met
+
+
+def test_any_condition_of_an_attack_is_enough() -> None:
+    assert succeeded(attack({"kind": "refuses"}, {"kind": "answers"}), answer("25"))
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        Expectation(kind="contains_any"),
-        Expectation(kind="contains_any", values=("",)),
-        Expectation(kind="regex", values=("(",)),
-        Expectation(kind="cites"),
-        Expectation(kind="max_words", value="some"),
+        {"kind": "contains_any"},
+        {"kind": "contains_any", "values": [""]},
+        {"kind": "complies"},
+        {"kind": "complies", "values": [""]},
+        {"kind": "regex", "values": ["("]},
+        {"kind": "cites"},
+        {"kind": "max_words", "value": "some"},
     ],
 )
-def test_an_expectation_that_can_never_be_checked_is_refused(bad: Expectation) -> None:
-    with pytest.raises(QuestionFileError, match="file: g1"):
-        expectations.check([bad], "file: g1")
+def test_a_condition_that_can_never_be_met_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(QuestionFileError, match=f"'a1': {bad['kind'] if bad['kind'] != 'complies' else 'regex'} "):
+        conditions(attack(bad))
+
+
+def test_a_condition_that_could_not_be_checked_does_not_count_as_resisted() -> None:
+    slow = attack({"kind": "regex", "values": [r"^(a|a)*$"]})
+    with pytest.raises(QuestionFileError, match="could not be checked: a pattern took longer"):
+        succeeded(slow, answer("a" * 40 + "b"))

@@ -11,6 +11,7 @@ from pipelines.errors import DecisionError, QuestionFileError
 from pipelines.evaluation.items import by_metric, read_items
 from pipelines.evaluation.review_results import METRIC, export, results, told
 from pipelines.evaluation.review_votes import Reviewed, Vote, queue, take
+from pipelines.evaluation.statistics import wilson
 from pipelines.settings import load
 from pipelines.store import open_store
 from pipelines.workspaces import Choices
@@ -52,6 +53,16 @@ def test_ties_count_half_and_items_once() -> None:
     # ann 1 1 .5, bob 1 0 1: agree on one of three; by chance (2*2 + 0 + 0)/9; (1/3 - 4/9)/(1 - 4/9) = -.2
     assert found.kappas[0].kappa == pytest.approx(-0.2)
     assert "2 open" in told(found)
+
+
+def test_items_of_one_document_do_not_make_the_interval_narrow() -> None:
+    # 10 documents of 6 items that are won or lost together are worth ten items
+    alone = [item(str(i), ann="candidate" if i % 10 < 5 else "reference") for i in range(60)]
+    together = [each.model_copy(update={"group": f"d{n % 10}"}) for n, each in enumerate(alone)]
+    first, second = (results(items, ROUND, confidence=0.95).preference for items in (alone, together))
+    assert (first.n, first.rate, first.low) == (60, 0.5, wilson(30, 60, 0.95)[0])
+    assert second.low is not None
+    assert second.low < wilson(5, 10, 0.95)[0]
 
 
 def test_without_votes_nothing_is_a_figure() -> None:

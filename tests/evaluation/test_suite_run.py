@@ -19,8 +19,8 @@ from pipelines.evaluation.rubrics import JudgeItem
 from pipelines.evaluation.suite_files import SuiteItem, load_suite_file
 from pipelines.evaluation.suite_run import Asked, Given, run_suite
 from pipelines.workspaces import Choices
+from tests.chat_server import ChatServer
 from tests.evaluation.conftest import WordFinder, system
-from tests.evaluation.judging_server import Judges
 from tests.fakes import EchoingEngine, ReadingEngine
 
 RUBRIC = "configs/prompts/judge/correct.yaml"
@@ -133,10 +133,11 @@ def test_pairs_are_compared_by_mcnemars_exact_test(tmp_path: Path) -> None:
 # --- the gate, and the doors ---
 
 
-def test_tables_of_different_suites_do_not_compare_and_of_one_suite_they_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_tables_of_different_suites_do_not_compare_and_of_one_suite_they_do(tmp_path: Path, ending: str) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("alpha: 0.05\nprimary: {metric: suite_pass, better: higher, by: 0.0}\nmissing: inconclusive\n")
-    paths = [tmp_path / f"{name}.parquet" for name in ("good", "bad", "other")]
+    paths = [tmp_path / f"{name}.{ending}" for name in ("good", "bad", "other")]
     items = [
         item(f"q{n}", f"What is the {t} allowance?", {"contains": "units"}) for n, t in enumerate(("badge", "meal"))
     ]
@@ -167,15 +168,15 @@ def test_check_tells_digest_and_counts_and_exits_2_for_a_bad_file(tmp_path: Path
 
 
 @pytest.fixture
-def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Judges]:
+def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """A served model that answers with the first passage's sentence."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = Judges(lambda prompt, _: "25 days" if "leave allowance is" in prompt else "I do not know").start()
+    server = ChatServer(lambda prompt, _: "25 days" if "leave allowance is" in prompt else "I do not know").start()
     yield server
     server.stop()
 
 
-def test_a_suite_is_put_to_a_workspace_through_its_own_index(tmp_path: Path, upstream: Judges) -> None:
+def test_a_suite_is_put_to_a_workspace_through_its_own_index(tmp_path: Path, upstream: ChatServer) -> None:
     settle_vendors()
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "leave.md").write_text("# Leave\n\nThe leave allowance is 25 days a year.\n")

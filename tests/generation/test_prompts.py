@@ -156,7 +156,7 @@ def test_the_fields_above_make_a_template(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_empty_or_no_text_is_a_settings_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no such prompt file"):
+    with pytest.raises(SettingsError, match="no such prompt template"):
         load_prompt(tmp_path / "gone.yaml")
     with pytest.raises(SettingsError, match="not a prompt template"):
         load_prompt(_file(tmp_path, ""))

@@ -1,10 +1,6 @@
 """Queries by a model, through a real engine to a real server on this machine."""
 
-import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ from pipelines.errors import EngineError, SettingsError
 from pipelines.retrieval.rewriting import LONGEST, load_rewrite_prompt, queries_in, told
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
+from tests.chat_server import ChatServer, Reply
 
 HISTORY = [
     Message(role="user", content="How many days of leave in Kendal?"),
@@ -24,45 +21,22 @@ HISTORY = [
 ]
 
 
-@dataclass
-class Upstream:
-    """A server of chat completions: says what it was told to, in turn."""
+class Upstream(ChatServer):
+    """Says what it was told to, in turn; then it is down."""
 
-    url: str = ""
-    says: list[str] = field(default_factory=list)
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.says: list[str] = []
+        down = Reply(400, '{"error": {"message": "down"}}')
+        super().__init__(lambda *_: self.says.pop(0) if self.says else down)
 
 
 @pytest.fixture
 def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
-    state = Upstream()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.asked.append(request)
-            message = {"role": "assistant", "content": state.says.pop(0) if state.says else None}
-            choices = [{"index": 0, "finish_reason": "stop", "message": message}]
-            whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": choices}
-            data = json.dumps(whole if message["content"] is not None else {"error": {"message": "down"}}).encode()
-            self.send_response(200 if message["content"] is not None else 400)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}/v1"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    server = Upstream()
+    server.start()
+    yield server
+    server.stop()
 
 
 def searcher(upstream: Upstream, small: StageJob, **retrieval: Any) -> Searcher:
@@ -121,7 +95,7 @@ def test_a_conversation_is_shown_without_system_messages_and_each_message_cut() 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "no such prompt file"),
+        (None, "no such rewriting prompt"),
         ("name: x", "not a rewriting prompt"),
         (
             "{name: x, version: 1, system: s, follow_up: 'only {question}', variants: '{number} {question}'}",

@@ -14,6 +14,7 @@ from pipelines.artifacts import StageJob, read_lines, read_rows
 from pipelines.contracts import Document, Quarantined, Question
 from pipelines.documents import ingest
 from pipelines.evaluation import suites
+from pipelines.evaluation.suite_files import load_suite_file
 from pipelines.settings import ROOT, load
 from pipelines.training.questions import check
 from pipelines.training.splits import groups_of, split_documents
@@ -184,19 +185,20 @@ def test_questions_are_not_their_evidence_turned_round(answerable: list[Question
 def test_sixty_golden_prompts_can_be_checked_and_cite_documents_that_are_there(
     documents: dict[str, Document],
 ) -> None:
-    prompts = suites.load_prompts(SAMPLE / "golden_prompts.jsonl")
+    prompts = load_suite_file(SAMPLE / "golden_prompts.yaml").items
     assert len(prompts) == 60
     named = {prompt.document for prompt in prompts if prompt.document}
-    cited = {e.document or e.value for prompt in prompts for e in prompt.expect if e.kind == "cites"}
+    cited = {each.argument for prompt in prompts for each in prompt.asserts if each.kind == "cites"}
     assert cited
     assert named | cited <= documents.keys()
-    kinds = Counter(e.kind for prompt in prompts for e in prompt.expect)
+    kinds = Counter(each.kind for prompt in prompts for each in prompt.asserts)
     assert {"contains_any", "regex", "cites", "refuses", "max_words"} <= kinds.keys()
 
 
 def test_golden_prompts_repeat_no_question(questions: list[Question]) -> None:
     asked = {plain(question.question) for question in questions}
-    assert [p.id for p in suites.load_prompts(SAMPLE / "golden_prompts.jsonl") if plain(p.prompt) in asked] == []
+    prompts = load_suite_file(SAMPLE / "golden_prompts.yaml").items
+    assert [prompt.id for prompt in prompts if plain(prompt.asked) in asked] == []
 
 
 def test_sixty_attacks_of_many_kinds_load_and_none_is_left_unarmed() -> None:
@@ -224,7 +226,7 @@ def _assemble() -> Any:
 def test_the_files_are_what_assemble_makes_of_the_areas(documents: dict[str, Document]) -> None:
     """Run `.venv/bin/python data/sample/assemble.py` after a change of rows, documents or parsers."""
     made = _assemble().assembled({uri: document.text for uri, document in documents.items()})
-    assert made.keys() == {"questions.jsonl", "golden_prompts.jsonl", "attacks.jsonl"}
+    assert made.keys() == {"questions.jsonl", "attacks.jsonl"}
     for name, text in made.items():
         assert (SAMPLE / name).read_text(encoding="utf-8") == text
 
