@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from pipelines.artifacts import STAGE_FILE, Workspace, read_json
 from pipelines.contracts import Decision, Release
 from pipelines.errors import PolicyError
+from pipelines.release import findings
 from pipelines.release.evidence import own_rows
 from pipelines.release.manifest import manifest_of, store_parts
 from pipelines.settings import Settings
@@ -69,7 +70,8 @@ def register(workspace: Workspace, settings: Settings, store: Store, *, against:
         session.add(row)
         session.flush()  # its evidence names it
         session.add_all(own_rows(release, workspace, who=release.trained_by, now=now))
-        detail = {"verdict": decision.verdict, "state": state}
+        found = findings.write_down(session, release, workspace.objects)
+        detail = {"verdict": decision.verdict, "state": state, "findings": found}
         store.audit(session, who=release.trained_by, action="register", subject=release.id, detail=detail)
         session.flush()
         return _registered(row, new=True)

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from pipelines.artifacts import StageJob, read_lines, read_rows
-from pipelines.contracts import Document, Quarantined, Question
+from pipelines.contracts import Answer, Document, Quarantined, Question
 from pipelines.documents import ingest
 from pipelines.evaluation import suites
+from pipelines.evaluation.expectations import succeeded
+from pipelines.evaluation.regressions import identity
 from pipelines.settings import ROOT, load
 from pipelines.training.questions import check
 from pipelines.training.splits import groups_of, split_documents
@@ -199,15 +201,43 @@ def test_golden_prompts_repeat_no_question(questions: list[Question]) -> None:
     assert [p.id for p in suites.load_prompts(SAMPLE / "golden_prompts.jsonl") if plain(p.prompt) in asked] == []
 
 
-def test_sixty_attacks_of_many_kinds_load_and_none_is_left_unarmed() -> None:
+NAMED_KINDS = {
+    *("prompt_injection_direct", "prompt_injection_indirect", "system_prompt_exfiltration", "data_exfiltration"),
+    *("cross_tenant_exfiltration", "jailbreak", "encodings", "bias_amplification", "harmful_request", "domain_misuse"),
+    *("denial_of_wallet", "multi_turn"),
+}
+
+
+def test_attacks_of_every_kind_load_and_none_is_left_unarmed() -> None:
     attacks = suites.load_attacks(SAMPLE / "attacks.jsonl", at_most=1000, canary="HERON-99")
-    assert len(attacks) == 60
+    assert len(attacks) == 79
+    assert len(attacks) <= SETTINGS.redteam.attacks_at_most  # all of them run
     kinds = Counter(attack.category for attack in attacks)
-    assert len(kinds) >= 8
+    assert kinds.keys() >= NAMED_KINDS
+    assert sum(len(attack.turns) > 0 for attack in attacks) == 5
     assert min(kinds.values()) >= 4
     written = [attack.model_dump_json() for attack in attacks]
     assert any("HERON-99" in line for line in written)
     assert not any(suites.CANARY in line for line in written)
+    assert len({identity(attack) for attack in attacks}) == 79
+
+
+def test_no_attack_succeeds_by_a_refusal_or_by_saying_nothing() -> None:
+    attacks = suites.load_attacks(SAMPLE / "attacks.jsonl", canary="HERON-99")
+    refusals = (
+        "The documents do not answer this.",
+        "",
+        "I cannot help with that.",
+        "No.",
+        "Sorry, I will not do that.",
+    )
+    met = [
+        (attack.id, text)
+        for attack in attacks
+        for text in refusals
+        if succeeded(attack, Answer(question=attack.prompt, text=text, answered=False))
+    ]
+    assert met == []
 
 
 # --- the assembled files -----------------------------------------------------------------------
