@@ -100,6 +100,14 @@ def write_down(session: Session, release: Release, objects: ObjectStore) -> int:
     return len(found)
 
 
+def verify_rows(session: Session, release: Release, objects: ObjectStore) -> Iterable[str]:
+    """What is wrong with a release's rows: each that its stored red team does not bear out, in a line."""
+    found = {each.id: each for each in stored(release, objects)}
+    for row in session.scalars(select(FindingRow).where(FindingRow.release == release.id).order_by(FindingRow.id)):
+        if row.finding not in found or Finding.model_validate(row.content) != found[row.finding]:
+            yield f"finding {row.finding[:SHORT]} is not what the stored red team holds"
+
+
 def of_release(session: Session, row: ReleaseRow, policy: ReleasePolicy, now: datetime) -> tuple[Standing, ...]:
     """A release's findings as they stand, the gravest first."""
     rows = session.scalars(select(FindingRow).where(FindingRow.release == row.id).order_by(FindingRow.id))

@@ -1,6 +1,7 @@
 """Releases as `register` leaves them, small: stage folders with their stage.json, in the object store and in SQL."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +70,7 @@ def candidate(
     }
     for stage, outputs in files.items():
         folder = workspace.stage(stage)
+        shutil.rmtree(folder, ignore_errors=True)  # as a stage does: nothing of the release before stays
         for file, value in outputs.items():
             _write(folder / file, value)
         digests = {file: sha256_file(folder / file) for file in outputs}

@@ -293,6 +293,28 @@ def test_a_waiver_without_its_audit_row_is_found(desk: Desk) -> None:
         assert verify_log(session) == [f"the decision `reviewer: waived` on {DIRE.id[:12]} has no row"]
 
 
+def test_a_finding_whose_row_was_made_milder_is_found(desk: Desk) -> None:
+    release = listing.manifest(desk.store, desk.pending(through=[DIRE]))
+    with desk.store.deciding() as session:
+        assert list(findings.verify_rows(session, release, desk.workspace.objects)) == []
+        row = session.scalars(select(FindingRow)).one()
+        row.content = {**row.content, "severity": "low"}
+    with desk.store.reading() as session:
+        (wrong,) = findings.verify_rows(session, release, desk.workspace.objects)
+    assert wrong == f"finding {DIRE.id[:12]} is not what the stored red team holds"
+
+
+def test_a_rollback_is_never_held_up(desk: Desk) -> None:
+    first = desk.pending("first", through=[DIRE])
+    desk.waive(DIRE.id, expires=date(2026, 3, 9))
+    desk.approve()
+    desk.pending("second")
+    desk.approve()
+    desk.now = datetime(2026, 4, 1, tzinfo=UTC)
+    assert desk.rollback().id == first
+    assert desk.listed(first).overdue
+
+
 def test_an_approval_and_a_withdrawal_at_once_are_one_after_the_other(desk: Desk) -> None:
     for number in range(6):
         one = finding(f"race {number}")
