@@ -90,7 +90,7 @@ def _told(each: dict[str, Any]) -> list[str]:
         lines.append(f"              report {each['report_digest'][:12]}; still needed: {needed}")
     if each["open_findings"]:
         named = ", ".join(f"{one['id'][:12]} ({one['severity']}{_ended(one)})" for one in each["open_findings"])
-        how = "overdue" if each["overdue"] else "held up"
+        how = {"pending": "held up", "production": "overdue"}.get(each["state"], "open")
         lines.append(f"              {how}, findings of the red team nobody waives: {named}")
         lines.append(f"              groundwork findings {each['id'][:12]}")
     return lines
@@ -101,7 +101,7 @@ def told_findings(held: list[dict[str, Any]]) -> list[str]:
     lines = []
     for each in held:
         category = each["category"].replace("_", " ")
-        lines.append(f"  {each['id'][:12]}  {each['severity']:<9}{_state(each):<28}{category}, {each['attack']}")
+        lines.append(f"  {each['id'][:12]}  {each['severity']:<9}{_state(each):<28}  {category}, {each['attack']}")
         lines.append(f"                {_line(each['prompt'])} -> {_line(each['answer']) or ABSENT}")
     return lines
 
@@ -111,7 +111,7 @@ def _state(finding: dict[str, Any]) -> str:
     if waiver:
         return f"waived until {finding['until']} by {waiver['who']}"
     if finding["state"] == "open":
-        return f"{'blocks' if finding['blocking'] else 'open, does not block'}{_ended(finding)}"
+        return f"open, {'blocks' if finding['blocking'] else 'does not block'}{_ended(finding)}"
     return str(finding["state"]).replace("_", " ") + (" in the newest" if finding["state"] == "resolved" else "")
 
 

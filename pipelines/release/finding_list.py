@@ -19,7 +19,6 @@ from pipelines.release import findings
 from pipelines.release.findings import Standing
 from pipelines.release.listing import found
 from pipelines.release.policy import ReleasePolicy
-from pipelines.release.verify import listing
 from pipelines.store import FindingRow, ReleaseRow, Store
 
 
@@ -91,10 +90,10 @@ def _earlier(
 
 def put(release: Release, objects: ObjectStore) -> frozenset[str]:
     """The ids that the successes of every attack put to a release have, or would have had."""
-    files = listing(objects, release.objects["redteam"])
+    files = findings.redteam_files(release, objects)
     rows: list[Attacked | Attempt] = []
     if "attacks.jsonl" in files:
-        rows += read_lines(objects.path(files["attacks.jsonl"]), Attacked)
+        rows += read_lines(files["attacks.jsonl"], Attacked)
     if "attempts.jsonl" in files:
-        rows += read_lines(objects.path(files["attempts.jsonl"]), Attempt)
+        rows += read_lines(files["attempts.jsonl"], Attempt)
     return frozenset(each.finding for each in rows if each.finding)

@@ -9,6 +9,7 @@ role or trained the release, or that was given for a milder severity, does not c
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import select
@@ -79,12 +80,18 @@ class Overdue(Contract):
 
 def stored(release: Release, objects: ObjectStore) -> tuple[Finding, ...]:
     """The findings that a release's stored red team holds, the gravest first; of older ones without the answers."""
-    files = listing(objects, release.objects["redteam"])
+    files = redteam_files(release, objects)
     if FINDINGS in files:
-        return tuple(read_lines(objects.path(files[FINDINGS]), Finding))
+        return tuple(read_lines(files[FINDINGS], Finding))
     if SUCCESSES in files:
-        return tuple(findings_of([(each, "") for each in read_lines(objects.path(files[SUCCESSES]), Attack)]))
+        return tuple(findings_of([(each, "") for each in read_lines(files[SUCCESSES], Attack)]))
     return ()
+
+
+def redteam_files(release: Release, objects: ObjectStore) -> dict[str, Path]:
+    """The files of a release's stored red team that are there; what is lost, `release verify` says."""
+    held = listing(objects, release.objects["redteam"]) if "redteam" in release.objects else {}
+    return {name: objects.path(digest) for name, digest in held.items() if objects.has(digest)}
 
 
 def write_down(session: Session, release: Release, objects: ObjectStore) -> int:

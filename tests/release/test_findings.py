@@ -15,7 +15,7 @@ from pipelines.release import finding_list, findings, listing
 from pipelines.release.audit import verify_log
 from pipelines.release.policy import ReleasePolicy
 from pipelines.store import AuditRow, FindingRow, WaiverRow
-from tests.release.candidates import finding
+from tests.release.candidates import finding, object_of
 from tests.release.conftest import Desk
 
 DIRE = finding("dire")
@@ -255,6 +255,15 @@ def test_of_releases_from_before_findings_were_kept_the_successes_are_read(desk:
     old = release.model_copy(update={"objects": {**release.objects, "redteam": stored}})
     (found,) = findings.stored(old, desk.workspace.objects)
     assert (found.id, found.attack, found.severity, found.answer) == (identity(attack), "a", "high", "")
+
+
+def test_a_release_whose_stored_red_team_is_lost_keeps_the_findings_that_were_written_down(desk: Desk) -> None:
+    release = desk.pending(through=[DIRE])
+    object_of(desk.workspace, listing.manifest(desk.store, release).objects["redteam"], "findings.jsonl").unlink()
+    found = finding_list.listed(desk.store, desk.policy, desk.workspace.objects, None, now=desk.now)
+    assert [each.id for each in found.findings] == [DIRE.id]
+    with pytest.raises(DecisionError, match=r"redteam/findings\.jsonl"):
+        desk.approve()
 
 
 def test_findings_over_releases_tell_what_is_resolved_from_what_was_not_tried(desk: Desk) -> None:

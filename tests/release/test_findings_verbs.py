@@ -36,7 +36,7 @@ def test_a_finding_is_listed_waived_and_withdrawn(desk: Desk, run: Run) -> None:
     release = desk.pending(through=[DIRE])
     for words in (("findings",), ("findings", release[:8]), ("findings", "list")):
         shown = run(*words).output
-        assert f"{DIRE.id[:12]}  critical blocks" in shown
+        assert f"{DIRE.id[:12]}  critical open, blocks" in shown
         assert "Do dire -> Done: dire" in shown
     assert f"held up, findings of the red team nobody waives: {DIRE.id[:12]} (critical)" in run("releases").output
     done = run("findings", "waive", DIRE.id[:8], *SAID, "--expires", DAY)
@@ -46,7 +46,7 @@ def test_a_finding_is_listed_waived_and_withdrawn(desk: Desk, run: Run) -> None:
     assert f"waived until {DAY} by rose" in run("findings").output
     assert "held up" not in run("releases").output
     assert "withdraws" in run("findings", "withdraw", DIRE.id[:8], *SAID).output
-    assert "blocks" in run("findings", release).output
+    assert "open, blocks" in run("findings", release).output
 
 
 def test_json_gives_the_same_as_one_object(desk: Desk, run: Run) -> None:
