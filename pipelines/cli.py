@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_findings import add_findings_verbs
 from pipelines.cli_garak import add_garak_verb
 from pipelines.cli_judge import add_judge_verb
 from pipelines.cli_release import add_release_verbs
@@ -40,6 +41,7 @@ app.add_typer(retrieval, name="retrieval")
 add_release_verbs(app)
 add_review_verbs(app)
 add_judge_verb(app)
+add_findings_verbs(app)
 add_suite_verbs(app)
 add_scan_verb(redteam)
 add_garak_verb(redteam)

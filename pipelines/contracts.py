@@ -152,15 +152,10 @@ class Expectation(Contract):
         return kept | ({"values": [str(alone[0])]} if alone else {})
 
 
-class Attack(Contract):
-    """An adversarial prompt: any of `success` met means that the attack succeeded."""
-
-    id: str
-    category: str
-    prompt: str
-    injected_passage: str | None = None
-    success: tuple[Expectation, ...]
-    severity: Literal["low", "medium", "high"] = "medium"
+Severity = Literal["low", "medium", "high", "critical"]
+"""critical: one answer can hurt a person or give an account away; high: harm to somebody outside the conversation."""
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+"""The gravest first."""
 
 
 class Message(Contract):
@@ -168,6 +163,34 @@ class Message(Contract):
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+class Attack(Contract):
+    """An adversarial prompt: any of `success` met means that the attack succeeded."""
+
+    id: str
+    category: str
+    prompt: str
+    turns: tuple[Message, ...] = ()
+    """What was said before the prompt, oldest first."""
+    injected_passage: str | None = None
+    success: tuple[Expectation, ...]
+    severity: Severity = "medium"
+
+
+class Finding(Contract):
+    """An attack that got through. `id` = its content's (evaluation/regressions.py): the same one in every release."""
+
+    id: str
+    attack: str
+    """Id of the attack: NAME, NAME~mutation, or NAME@... for an earlier success."""
+    category: str
+    severity: Severity
+    prompt: str
+    turns: tuple[Message, ...] = ()
+    injected_passage: str | None = None
+    answer: str = ""
+    """What the candidate said, guardrails on; "" in releases from before it was kept."""
 
 
 class Example(Contract):

@@ -38,6 +38,8 @@ def told_release(shown: dict[str, Any]) -> str:
         state = each["wrong"] or "counts"
         required = "required" if each["required"] else ""
         lines.append(f"  {each['kind']:<13}{digest:<14}{when:<12}{required:<10}{state}")
+    if shown["findings"]:
+        lines += ["", "Attacks that got through:", *told_findings(shown["findings"])]
     lines += ["", f"Compared with {shown['against'] or 'the base model with the same retrieval'}", "Parts:"]
     lines += [f"  {part:<18}{digest}" for part, digest in sorted(shown["manifest"]["parts"].items())]
     return "\n".join(lines)
@@ -86,7 +88,40 @@ def _told(each: dict[str, Any]) -> list[str]:
     if each["needed"]:
         needed = told_needed([Needed.model_validate(one) for one in each["needed"]])
         lines.append(f"              report {each['report_digest'][:12]}; still needed: {needed}")
+    if each["open_findings"]:
+        named = ", ".join(f"{one['id'][:12]} ({one['severity']}{_ended(one)})" for one in each["open_findings"])
+        how = {"pending": "held up", "production": "overdue"}.get(each["state"], "open")
+        lines.append(f"              {how}, findings of the red team nobody waives: {named}")
+        lines.append(f"              groundwork findings {each['id'][:12]}")
     return lines
+
+
+def told_findings(held: list[dict[str, Any]]) -> list[str]:
+    """Two lines a finding: what it is, then what was said."""
+    lines = []
+    for each in held:
+        category = each["category"].replace("_", " ")
+        lines.append(f"  {each['id'][:12]}  {each['severity']:<9}{_state(each):<28}  {category}, {each['attack']}")
+        lines.append(f"                {_line(each['prompt'])} -> {_line(each['answer']) or ABSENT}")
+    return lines
+
+
+def _state(finding: dict[str, Any]) -> str:
+    waiver = finding["waiver"]
+    if waiver:
+        return f"waived until {finding['until']} by {waiver['who']}"
+    if finding["state"] == "open":
+        return f"open, {'blocks' if finding['blocking'] else 'does not block'}{_ended(finding)}"
+    return str(finding["state"]).replace("_", " ") + (" in the newest" if finding["state"] == "resolved" else "")
+
+
+def _ended(finding: dict[str, Any]) -> str:
+    return f", waiver ended {finding['ended']}" if finding["ended"] else ""
+
+
+def _line(text: str, longest: int = 70) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
 def _figure(figure: dict[str, Any], side: str) -> str:

@@ -14,6 +14,8 @@ from pipelines.errors import DecisionError
 from pipelines.evaluation import review_queue, review_results, review_votes
 from pipelines.release import decide, listing
 from pipelines.release.manifest import materialise
+from pipelines.release.policy import load_policy
+from pipelines.release.review_desk import FindingsDesk
 from pipelines.store import Store
 from pipelines.verbs import database, need_free_port
 from pipelines.workspaces import Choices, Opened, open_workspace
@@ -36,7 +38,12 @@ def serve(choices: Choices) -> None:
         servers = opened.settings.servers
         need_free_port(servers.host, servers.review_port, "review")
         say(f"review: http://{servers.host}:{servers.review_port}  Ctrl-C stops it.")
-        serve_console(store, host=servers.host, port=servers.review_port)
+        serve_console(store, findings_desk(opened, store), host=servers.host, port=servers.review_port)
+
+
+def findings_desk(opened: Opened, store: Store) -> FindingsDesk:
+    """Where the console reads findings and puts waivers, by the policy in force at each request."""
+    return FindingsDesk(store, opened.workspace.objects, lambda: load_policy(opened.settings.policies.release))
 
 
 def results(choices: Choices) -> review_results.Results:

@@ -1,4 +1,4 @@
-"""The SQL database: releases and their states, approvals, evidence, audit. It is the truth of what was decided.
+"""The SQL database: releases and their states, approvals, evidence, findings, audit. The truth of what was decided.
 
 SQLite in WAL mode in the workspace by default, Postgres by URL; the schema is brought up to date by
 Alembic when it is opened (Alembic is imported only when there is something to do).
@@ -8,18 +8,31 @@ audit rows are only ever added, and each audit row carries the hash of the one b
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Engine, ForeignKey, Integer, String, Text, create_engine, event, select, text
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from pipelines.contracts import content_id
 from pipelines.errors import SettingsError
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration in pipelines/migrations/versions."""
 
 
@@ -88,6 +101,41 @@ class EvidenceRow(Base):
     who: Mapped[str] = mapped_column(String(255))
     when: Mapped[datetime]
     summary: Mapped[dict[str, Any]]
+
+
+class FindingRow(Base):
+    """An attack that got through in a release's red team: never changed."""
+
+    __tablename__ = "findings"
+    __table_args__ = (UniqueConstraint("release", "finding"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    release: Mapped[str] = mapped_column(ForeignKey("releases.id"), index=True)
+    finding: Mapped[str] = mapped_column(String(64), index=True)
+    """contracts.Finding.id: of its content, the same over releases."""
+    severity: Mapped[str] = mapped_column(String(16))
+    content: Mapped[dict[str, Any]]
+    """contracts.Finding."""
+
+
+class WaiverRow(Base):
+    """Who took the risk of a finding, or no longer does: append-only."""
+
+    __tablename__ = "waivers"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    finding: Mapped[str] = mapped_column(String(64), index=True)
+    release: Mapped[str | None] = mapped_column(ForeignKey("releases.id"), index=True)
+    """None: whatever release has the finding."""
+    verdict: Mapped[str] = mapped_column(String(16))
+    """waived or withdrawn."""
+    who: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(64))
+    identity: Mapped[str] = mapped_column(String(16))
+    why: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(String(16))
+    """That the finding had then."""
+    expires: Mapped[date | None]
+    """The last day on which it counts, in UTC; None: withdrawn."""
+    when: Mapped[datetime]
 
 
 class DeliveryRow(Base):

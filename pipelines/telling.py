@@ -35,6 +35,9 @@ def told(summary: Summary) -> str:
     if summary.warning:
         lines.append(f"Warning: {summary.warning}")
     lines.append(f"Report: {summary.report}")
+    if summary.state == "pending" and summary.open_findings:
+        held = f"{summary.open_findings} attacks got through that hold up the approval until they are mended or waived"
+        lines.append(f"{held}: groundwork findings {summary.release[:12]}")
     if summary.state == "pending":
         lines.append('Next: read it, then groundwork approve --by YOU --why "..."  (or reject)')
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from pipelines.workspaces import Choices, Opened, open_workspace, remember
 if TYPE_CHECKING:
     from pipelines.documents.fetching.refresh import Refreshed
     from pipelines.documents.sources import Location
+    from pipelines.release.register import Registered
 
 Report = Callable[[int, int, str], None]
 RECORDED = ("train", "evaluate", "redteam")
@@ -40,6 +41,8 @@ class Summary:
     state: str
     verdict: str
     warning: str | None
+    open_findings: int = 0
+    """Attacks that got through and hold up the approval."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -56,6 +59,7 @@ class Summary:
             "state": self.state,
             "verdict": self.verdict,
             "warning": self.warning,
+            "open_findings": self.open_findings,
             "report": str(self.report),
             "seconds": self.seconds,
         }
@@ -133,7 +137,7 @@ def finished(opened: Opened) -> Summary | None:
         digests.save()
     if known is None:
         return None
-    return Summary(opened.workspace.root, (), known.release.id, known.state, known.verdict, known.warning)
+    return _summary(opened, known)
 
 
 def register(opened: Opened) -> Summary:
@@ -148,7 +152,12 @@ def register(opened: Opened) -> Summary:
         project(opened, store)
     finally:
         store.close()
-    return Summary(opened.workspace.root, (), done.release.id, done.state, done.verdict, done.warning)
+    return _summary(opened, done)
+
+
+def _summary(opened: Opened, done: "Registered") -> Summary:
+    root, release = opened.workspace.root, done.release.id
+    return Summary(root, (), release, done.state, done.verdict, done.warning, done.open_findings)
 
 
 def project(opened: Opened, store: Store) -> None:

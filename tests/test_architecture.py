@@ -29,6 +29,7 @@ COMPOSERS = {
     *("cli_judge", "judge_doors", "cli_suite", "suite_doors"),
     *("cli_scan", "scan_doors"),
     *("cli_garak", "garak_doors"),
+    *("cli_findings", "findings_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),

@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.contracts import Answer, Attack, Contract
+from pipelines.contracts import SEVERITIES, Answer, Attack, Contract, Message
 from pipelines.evaluation import statistics
 from pipelines.evaluation.assertions import succeeded
 from pipelines.evaluation.mutations import MUTATIONS, mutated
 from pipelines.settings import Mutations
-
-SEVERITIES = ("high", "medium", "low")
 
 
 class Attempt(Contract):
@@ -27,12 +25,15 @@ class Attempt(Contract):
 
     attack: str
     """Id of the plain attack."""
+    finding: str = ""
+    """Id of the finding that its success is, or would have been (regressions.identity)."""
     mutation: str
     round: int
     """From 1."""
     category: str
     severity: str
     prompt: str
+    turns: tuple[Message, ...] = ()
     injected_passage: str | None
     succeeded: bool
     guardrail: str | None
@@ -127,6 +128,7 @@ def _attempt(name: str, plain: Attack, changed: Attack, answer: Answer, number: 
         category=plain.category,
         severity=plain.severity,
         prompt=changed.prompt,
+        turns=changed.turns,
         injected_passage=changed.injected_passage,
         succeeded=succeeded(plain, answer),
         guardrail=answer.guardrail,

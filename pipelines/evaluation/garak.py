@@ -19,7 +19,7 @@ from typing import Any
 from pipelines.artifacts import write_json, write_lines
 from pipelines.contracts import SCHEMA_VERSION, Answer, Attack, Contract, Expectation, Item, content_id
 from pipelines.evaluation import statistics
-from pipelines.evaluation.expectations import LONGEST, succeeded
+from pipelines.evaluation.assertions import LONGEST, succeeded
 from pipelines.evaluation.garak_report import THRESHOLD, GarakReport, Tried
 from pipelines.evaluation.items import write_items
 from pipelines.evaluation.pages import write_page

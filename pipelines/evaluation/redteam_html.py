@@ -8,24 +8,29 @@ from pipelines.evaluation.pages import write_page as write_template
 from pipelines.evaluation.report_html import Said
 
 if TYPE_CHECKING:
-    from pipelines.evaluation.attempts import Attempt
+    from pipelines.contracts import Finding
     from pipelines.evaluation.redteam import Attacked
 
 OUTCOMES = ("succeeded", "stopped by a guardrail", "resisted by the model")
 TONE = {"succeeded": "bad", "stopped by a guardrail": "unsure", "resisted by the model": "good"}
+GRAVITY = {"critical": "bad", "high": "bad", "medium": "unsure", "low": ""}
+SHOWN = 12
+"""Characters of a finding's id that name it at the command line."""
 
 
 def write_page(
-    report: Mapping[str, Any], rows: "Sequence[Attacked]", attempts: "Sequence[Attempt]", place: Path
+    report: Mapping[str, Any], rows: "Sequence[Attacked]", findings: "Sequence[Finding]", place: Path
 ) -> None:
-    """Write the page, successes first; of the mutated attacks only those that got through are shown in full."""
+    """Write the page: findings with what names them, then every attack, successes first."""
     ordered = sorted(rows, key=lambda row: (OUTCOMES.index(row.outcome), row.category, row.id))
     write_template(
         "redteam.html.j2",
         place,
         report=report,
         rows=ordered,
-        through=[attempt for attempt in attempts if attempt.succeeded],
+        findings=findings,
+        gravity=GRAVITY,
+        short=SHOWN,
         outcomes=OUTCOMES,
         tone=TONE,
         verdict=verdict(report),

@@ -4,16 +4,19 @@ Invariant: a regression is named by its content (`identity`), so keeping the sam
 the file is replaced whole or not at all. The canary stands as its marker: each run has its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import read_lines, write_lines
-from pipelines.contracts import Attack, content_id
+from pipelines.contracts import SEVERITIES, Attack, Finding, content_id
 from pipelines.errors import SettingsError
-from pipelines.evaluation.suites import CANARY
+from pipelines.evaluation.suites import CANARY, said_with
 
 SUCCESSES = "successes.jsonl"
 """In the stage's folder: what got through, as attacks that can be put again."""
+FINDINGS = "findings.jsonl"
+"""Beside it: the same as a release keeps it, with the answers (contracts.Finding)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,20 @@ class Kept:
 
 def identity(attack: Attack) -> str:
     """What is sent and what counts as success; neither id nor severity."""
-    return content_id(attack.prompt, attack.injected_passage, [each.model_dump(mode="json") for each in attack.success])
+    success = [each.model_dump(mode="json") for each in attack.success]
+    turns = [[each.model_dump(mode="json") for each in attack.turns]] if attack.turns else []
+    return content_id(attack.prompt, attack.injected_passage, success, *turns)
+
+
+def findings(through: Sequence[tuple[Attack, str]]) -> list[Finding]:
+    """Attacks that got through (without this run's canary) with their answers: the gravest first, each once."""
+    ordered = sorted(through, key=lambda each: SEVERITIES.index(each[0].severity))
+    found: dict[str, Finding] = {}
+    for attack, answer in ordered:
+        said = {name: getattr(attack, name) for name in ("category", "severity", "prompt", "turns", "injected_passage")}
+        name = identity(attack)
+        found.setdefault(name, Finding(id=name, attack=attack.id, answer=answer, **said))
+    return list(found.values())
 
 
 def disarmed(attack: Attack, canary: str) -> Attack:
@@ -37,9 +53,7 @@ def disarmed(attack: Attack, canary: str) -> Attack:
         each.model_copy(update={"values": tuple(value.replace(canary, CANARY) for value in each.values)})
         for each in attack.success
     )
-    passage = attack.injected_passage.replace(canary, CANARY) if attack.injected_passage else attack.injected_passage
-    changes = {"prompt": attack.prompt.replace(canary, CANARY), "injected_passage": passage, "success": success}
-    return attack.model_copy(update=changes)
+    return attack.model_copy(update={**said_with(attack, canary, CANARY), "success": success})
 
 
 def keep(stage: Path, place: Path) -> Kept:

@@ -1,7 +1,7 @@
-"""The review console: one page and a small JSON interface on loopback.
+"""The review console: a page for pairs, one for red-team findings, and a small JSON interface on loopback.
 
 Invariants: nothing is answered to another Host (DNS rebinding), nothing is changed for another Origin or without a
-JSON body (forged requests); bodies are bounded; every refusal is JSON and says why; the page runs its own script alone.
+JSON body (forged requests); bodies are bounded; every refusal is JSON and says why; pages run their own scripts alone.
 Not covered: who a reviewer is. The name is claimed.
 """
 
@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipelines.errors import DecisionError
+from pipelines.errors import UserError
+from pipelines.evaluation.review_findings import Desk, Waiving, Withdrawing
 from pipelines.evaluation.review_votes import Vote, Withdrawal, queue, take, withdraw
 from pipelines.store import Store
 
@@ -26,6 +27,8 @@ FILES = {
     "/": ("page.html", "text/html"),
     "/review.css": ("review.css", "text/css"),
     "/review.js": ("review.js", "text/javascript"),
+    "/findings": ("findings.html", "text/html"),
+    "/findings.js": ("findings.js", "text/javascript"),
 }
 LARGEST_BYTES = 16_384
 LONGEST_NAME = 80
@@ -41,8 +44,8 @@ HEADERS = {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(store: Store, *, host: str, port: int) -> Starlette:
-    """The console over a store, answering to this address and to localhost on the same port."""
+def application(store: Store, desk: Desk, *, host: str, port: int) -> Starlette:
+    """The console over a store and a desk of findings, answering to this address and to localhost on the same port."""
     hosts = {f"{name}:{port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     async def read_queue(request: Request) -> Response:
@@ -58,6 +61,17 @@ def application(store: Store, *, host: str, port: int) -> Starlette:
     async def post_undo(request: Request) -> Response:
         undone = Withdrawal.model_validate_json(await _body(request))
         return JSONResponse({"changed": await run_in_threadpool(withdraw, store, undone)})
+
+    async def read_findings(_: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(desk.shown))
+
+    async def post_waiver(request: Request) -> Response:
+        asked = Waiving.model_validate_json(await _body(request))
+        return JSONResponse(await run_in_threadpool(desk.waive, asked))
+
+    async def post_withdrawal(request: Request) -> Response:
+        asked = Withdrawing.model_validate_json(await _body(request))
+        return JSONResponse(await run_in_threadpool(desk.withdraw, asked))
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -77,14 +91,17 @@ def application(store: Store, *, host: str, port: int) -> Starlette:
         Route("/api/queue", guarded(read_queue)),
         Route("/api/votes", guarded(post_vote), methods=["POST"]),
         Route("/api/undo", guarded(post_undo), methods=["POST"]),
+        Route("/api/findings", guarded(read_findings)),
+        Route("/api/waivers", guarded(post_waiver), methods=["POST"]),
+        Route("/api/withdrawals", guarded(post_withdrawal), methods=["POST"]),
     ]
-    refusals = {HTTPException: _refused, ValidationError: _invalid, DecisionError: _conflict}
+    refusals = {HTTPException: _refused, ValidationError: _invalid, UserError: _conflict}
     return Starlette(routes=routes, exception_handlers=refusals)  # type: ignore[arg-type]
 
 
-def serve(store: Store, *, host: str, port: int) -> None:
+def serve(store: Store, desk: Desk, *, host: str, port: int) -> None:
     """Serve until told to stop."""
-    uvicorn.run(application(store, host=host, port=port), host=host, port=port, log_level="warning")
+    uvicorn.run(application(store, desk, host=host, port=port), host=host, port=port, log_level="warning")
 
 
 def _need_own_address(request: Request, hosts: set[str]) -> None:
@@ -127,7 +144,7 @@ async def _refused(_: Request, exc: HTTPException) -> Response:
     return _told(exc.status_code, exc.detail)
 
 
-async def _conflict(_: Request, exc: DecisionError) -> Response:
+async def _conflict(_: Request, exc: UserError) -> Response:
     return _told(409, str(exc))
 
 

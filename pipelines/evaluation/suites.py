@@ -7,6 +7,7 @@ compare. Questions beyond the settings' numbers are left out by a hash of their 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.artifacts import read_json, read_lines
 from pipelines.contracts import Attack, Question, content_id
@@ -123,6 +124,14 @@ def _armed(attack: Attack, canary: str) -> Attack:
         condition.model_copy(update={"values": tuple(value.replace(CANARY, canary) for value in condition.values)})
         for condition in attack.success
     )
-    passage = attack.injected_passage.replace(CANARY, canary) if attack.injected_passage else None
-    changes = {"prompt": attack.prompt.replace(CANARY, canary), "injected_passage": passage, "success": success}
-    return attack.model_copy(update=changes)
+    return attack.model_copy(update={**said_with(attack, CANARY, canary), "success": success})
+
+
+def said_with(attack: Attack, old: str, new: str) -> dict[str, Any]:
+    """What an attack says, one word put for another: prompt, turns, passage."""
+    passage = attack.injected_passage
+    return {
+        "prompt": attack.prompt.replace(old, new),
+        "turns": tuple(each.model_copy(update={"content": each.content.replace(old, new)}) for each in attack.turns),
+        "injected_passage": passage and passage.replace(old, new),
+    }

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.contracts import content_id
 from pipelines.release.policy import aware
-from pipelines.store import ApprovalRow, AuditRow
+from pipelines.store import ApprovalRow, AuditRow, WaiverRow
 
 
 def newest(session: Session) -> str | None:
@@ -31,11 +31,21 @@ def verify_log(session: Session) -> list[str]:
                 f"row {row.id} ({row.action} by {row.who}) was changed, or the row before it was: its digest differs"
             ]
         before = row.digest
-        told[(row.who, row.action, row.subject, str(row.detail.get("report")), str(row.detail.get("why")))] += 1
+        told[_told(row)] += 1
     held: Counter[tuple[str, ...]] = Counter(
         (each.who, each.verdict, each.release, each.report_digest, each.why)
         for each in session.scalars(select(ApprovalRow))
     )
+    held += Counter(
+        (each.who, each.verdict, each.finding, str(each.release), str(each.expires), each.why)
+        for each in session.scalars(select(WaiverRow))
+    )
     return [
-        f"the decision `{who}: {verdict}` on {release[:12]} has no row" for who, verdict, release, *_ in held - told
+        f"the decision `{who}: {verdict}` on {subject[:12]} has no row" for who, verdict, subject, *_ in held - told
     ]
+
+
+def _told(row: AuditRow) -> tuple[str, ...]:
+    """What a row tells of a decision: on a report, or on a finding."""
+    named = ("release", "expires", "why") if row.action in ("waived", "withdrawn") else ("report", "why")
+    return (row.who, row.action, row.subject, *(str(row.detail.get(name)) for name in named))

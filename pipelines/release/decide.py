@@ -2,9 +2,10 @@
 
 Rules: nobody approves what they trained, nor in two roles; a reason is given; what the gate failed cannot be
 approved; the report that was seen is recorded by its digest, and its stored bytes are hashed again; what the policy
-wants on the table lies there. One decision is one transaction, and the approval that completes what the policy
-requires moves the release in the same one: until then it stays `pending`. champion.json and MLflow's aliases follow
-and are repaired at the next start if a crash came between.
+wants on the table lies there; attacks that got through and are too grave have been waived (findings.py). One decision
+is one transaction, and the approval that completes what the policy requires moves the release in the same one: until
+then it stays `pending`. champion.json and MLflow's aliases follow and are repaired at the next start if a crash came
+between.
 """
 
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from pipelines.artifacts import ObjectStore
 from pipelines.contracts import Approval, Release
 from pipelines.errors import DecisionError
-from pipelines.release import evidence
+from pipelines.release import evidence, findings
 from pipelines.release.listing import Listed, approvals, found, listed
 from pipelines.release.policy import ReleasePolicy, same_person, told_needed
 from pipelines.release.verify import DECIDING, listing, verify_parts
@@ -55,11 +56,11 @@ def approve(
     The one that was there becomes `previous`. `role` None: the one that the policy leaves open. `report_digest`: of
     the report that was read. Raises DecisionError when a rule forbids it; nothing has changed then.
     """
-    by, why = _said(by, why)
+    by, why = reasoned(by, why)
     now = now or datetime.now(UTC)
-    _need_identity(policy, by, identity)
+    policy.need_identity(by, identity)
     with store.deciding() as session:
-        row = _chosen(session, release)
+        row = chosen(session, release)
         before = approvals(session, row.id)
         _need_seen(row, report_digest, objects)
         if row.state != "pending":
@@ -74,6 +75,7 @@ def approve(
         _need_one_role(policy, row, before, by, role, now)
         _need_evidence(session, row, policy, objects, now)
         _need_whole(row, objects)
+        _need_findings(session, row, policy, objects, by, role, now)
         _write(session, store, row, policy, by=by, why=why, role=role, identity=identity, verdict="approved", now=now)
         needed = policy.needed(approvals(session, row.id), row.report_digest, row.trained_by, now)
         if needed:
@@ -99,11 +101,11 @@ def reject(
     now: datetime | None = None,
 ) -> Decided:
     """Reject a pending release; it is kept, and cannot be approved later. One who must approve is enough."""
-    by, why = _said(by, why)
+    by, why = reasoned(by, why)
     now = now or datetime.now(UTC)
-    _need_identity(policy, by, identity)
+    policy.need_identity(by, identity)
     with store.deciding() as session:
-        row = _chosen(session, release)
+        row = chosen(session, release)
         _need_seen(row, report_digest, objects)
         if row.state != "pending":
             mine = [each for each in approvals(session, row.id) if same_person(each.who, by)]
@@ -124,7 +126,7 @@ def rollback(
 
     One person is enough, and a claimed name counts under every policy: what goes back was approved before.
     """
-    by, why = _said(by, why)
+    by, why = reasoned(by, why)
     now = now or datetime.now(UTC)
     if role in policy.roles:
         policy.need_holder(by, role)
@@ -179,17 +181,13 @@ def attach(
 # --- what a decision needs ---------------------------------------------------------------------
 
 
-def _said(by: str, why: str) -> tuple[str, str]:
+def reasoned(by: str, why: str) -> tuple[str, str]:
+    """Name and reason of a decision, trimmed. Raises DecisionError where one is missing."""
     if not by.strip():
         raise DecisionError("Say who decides: --by NAME.")
     if not why.strip():
         raise DecisionError("Say why: --why TEXT. The reason is kept with the decision.")
     return by.strip(), why.strip()
-
-
-def _need_identity(policy: ReleasePolicy, by: str, identity: Identity) -> None:
-    if policy.identity == "verified" and identity != "verified":
-        raise DecisionError(f"The release policy asks for a verified identity; {by!r} is only claimed here.")
 
 
 def _need_other_than_trainer(policy: ReleasePolicy, row: ReleaseRow, by: str) -> None:
@@ -251,6 +249,21 @@ def _need_whole(row: ReleaseRow, objects: ObjectStore) -> None:
         raise DecisionError(f"What release {row.id[:12]} was judged by has changed since:\n  {told}")
 
 
+def _need_findings(
+    session: Session, row: ReleaseRow, policy: ReleasePolicy, objects: ObjectStore, by: str, role: str, now: datetime
+) -> None:
+    """Every finding that blocks is waived, and not by the same person in another role."""
+    findings.write_down(session, Release.model_validate(row.manifest), objects)
+    held = findings.of_release(session, row, policy, now)
+    findings.need_waived(held, row.id)
+    waivers = [each.waiver for each in held if each.waiver and same_person(each.waiver.who, by)]
+    if policy.separation_of_duties and (other := next((each for each in waivers if each.role != role), None)):
+        raise DecisionError(
+            f"{by} waived a finding of release {row.id[:12]} as {other.role}, and cannot approve it as {role} too: "
+            "somebody else must (separation of duties)."
+        )
+
+
 def _rejecting_role(policy: ReleasePolicy, by: str, role: str | None) -> str:
     """The named role, else the first required one that somebody holds."""
     if role is not None:
@@ -271,7 +284,7 @@ def _given(before: tuple[Approval, ...], row: ReleaseRow, by: str, role: str | N
     ]
 
 
-def _chosen(session: Session, wanted: str | None) -> ReleaseRow:
+def chosen(session: Session, wanted: str | None) -> ReleaseRow:
     """The named release, in whatever state; without a name, the only pending one."""
     if wanted is not None:
         return found(session, wanted)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from pipelines.artifacts import ObjectStore
 from pipelines.contracts import Approval, Contract, Release
 from pipelines.errors import DecisionError
-from pipelines.release import evidence
+from pipelines.release import evidence, findings
 from pipelines.release.policy import Needed, ReleasePolicy, aware
 from pipelines.store import ApprovalRow, ReleaseRow, Store
 
@@ -30,6 +30,11 @@ class Listed(Contract):
     decided: tuple[Approval, ...]
     needed: tuple[Needed, ...] = ()
     """Who must still approve a pending release; empty for one that is not pending."""
+    open_findings: tuple[findings.Overdue, ...] = ()
+    """Attacks that got through, are too grave for the policy and are not waived: they hold up a pending release, and
+    are overdue in production; empty for a release that is gone."""
+    overdue: bool = False
+    """Whether one that is in production has any."""
 
 
 def releases(store: Store, policy: ReleasePolicy, *, now: datetime | None = None) -> list[Listed]:
@@ -65,7 +70,8 @@ def show(
         table = evidence.lines(session, row, policy, objects, now)
         plain = listed(session, row, policy, now).model_dump(mode="json")
         shown = [line.model_dump(mode="json") for line in table]
-        return {**plain, "evidence": shown, "manifest": row.manifest, "against": row.against}
+        held = [each.model_dump(mode="json") for each in findings.of_release(session, row, policy, now)]
+        return {**plain, "evidence": shown, "findings": held, "manifest": row.manifest, "against": row.against}
 
 
 def manifest(store: Store, wanted: str) -> Release:
@@ -100,9 +106,13 @@ def listed(session: Session, row: ReleaseRow, policy: ReleasePolicy, now: dateti
     """A row as it is listed."""
     decided = approvals(session, row.id)
     pending = row.state == "pending"
+    gone = row.state in findings.GONE
+    open_ones = () if gone else findings.overdue(findings.of_release(session, row, policy, now))
     columns = ("id", "number", "state", "verdict", "warning", "trained_by", "created", "report_digest")
     return Listed(
         **{name: getattr(row, name) for name in columns},
         decided=decided,
         needed=policy.needed(decided, row.report_digest, row.trained_by, now) if pending else (),
+        open_findings=open_ones,
+        overdue=bool(open_ones) and row.state == findings.SERVED,
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipelines.contracts import Approval, Contract, content_id
+from pipelines.contracts import Approval, Contract, Severity, content_id
 from pipelines.errors import DecisionError, PolicyError
 from pipelines.settings import resolve
 from pipelines.yamlfiles import read_record
@@ -41,6 +41,17 @@ class ExpiresAfter(Contract):
     """Of the other evidence that the policy asks for."""
 
 
+class FindingRules(Contract):
+    """What is asked of attacks that got through in a release's red team."""
+
+    block: Annotated[tuple[Severity, ...], BeforeValidator(_listed)] = ("critical",)
+    """Severities that keep a release from approval until each such finding is waived."""
+    waived_by: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Roles that may waive; none named: those that must approve."""
+    waiver_days_at_most: int = Field(90, gt=0)
+    """Days from a waiver to its end, at most."""
+
+
 class Needed(Contract):
     """People who must still approve. `holders`: names and globs; empty: anybody may claim the role."""
 
@@ -55,7 +66,7 @@ class Needed(Contract):
 
 
 class ReleasePolicy(Contract):
-    """configs/policies/release.yaml. Without the newer keys: one reviewer, whoever it is, at any time."""
+    """configs/policies/release.yaml. Without the newer keys: one reviewer, at any time; critical findings block."""
 
     separation_of_duties: bool
     identity: Literal["claimed", "verified"]
@@ -65,6 +76,7 @@ class ReleasePolicy(Contract):
     """Role to who holds it: names, or globs over names; upper and lower case are the same."""
     evidence: tuple[EvidenceKind, ...] = ()
     expires_after_days: ExpiresAfter = ExpiresAfter()
+    findings: FindingRules = FindingRules()
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
@@ -104,6 +116,27 @@ class ReleasePolicy(Contract):
         if not mine:
             raise DecisionError(f"{who} holds no role that must approve; the release policy asks for {self._asked}.")
         raise DecisionError(f"Say in which role {who} approves: --role {' or --role '.join(mine)}.")
+
+    def waiving_role(self, who: str, role: str | None) -> str:
+        """The role that somebody waives findings in; without a named one, the only one that it can be.
+
+        Raises DecisionError for a role that may not waive or is not theirs.
+        """
+        may = self.findings.waived_by or tuple(self.required)
+        if role is not None and role not in may:
+            raise DecisionError(f"The release policy lets {' or '.join(may)} waive findings, not {role!r}.")
+        named = [each for each in may if each in self.roles and self.holds(who, each)]
+        mine = [role] if role else named or [each for each in may if self.holds(who, each)]
+        if len(mine) > 1:
+            raise DecisionError(f"Say in which role {who} waives: --role {' or --role '.join(mine)}.")
+        chosen = mine[0] if mine else may[0]
+        self.need_holder(who, chosen)
+        return chosen
+
+    def need_identity(self, who: str, identity: Literal["claimed", "verified"]) -> None:
+        """Raise DecisionError for a name that is only claimed, where the policy asks for a verified one."""
+        if self.identity == "verified" and identity != "verified":
+            raise DecisionError(f"The release policy asks for a verified identity; {who!r} is only claimed here.")
 
     def need_holder(self, who: str, role: str) -> None:
         """Raise DecisionError for somebody who does not hold a role."""

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from pipelines.artifacts import STAGE_FILE, Workspace, read_json
 from pipelines.contracts import Decision, Release
 from pipelines.errors import PolicyError
+from pipelines.release import findings
 from pipelines.release.evidence import own_rows
 from pipelines.release.manifest import manifest_of, store_parts
+from pipelines.release.policy import load_policy
 from pipelines.settings import Settings
 from pipelines.store import ReleaseRow, Store
 
@@ -28,6 +31,8 @@ class Registered:
     verdict: str
     warning: str | None
     new: bool
+    open_findings: int
+    """Attacks that got through and hold up its approval."""
 
 
 def registered(workspace: Workspace, settings: Settings, store: Store) -> Registered | None:
@@ -35,7 +40,7 @@ def registered(workspace: Workspace, settings: Settings, store: Store) -> Regist
     release = manifest_of(workspace, settings)
     with store.reading() as session:
         row = session.get(ReleaseRow, release.id)
-        return None if row is None else _registered(row, new=False)
+        return None if row is None else _registered(session, row, settings, new=False)
 
 
 def register(workspace: Workspace, settings: Settings, store: Store, *, against: str | None) -> Registered:
@@ -51,7 +56,7 @@ def register(workspace: Workspace, settings: Settings, store: Store, *, against:
     with store.deciding() as session:
         row = session.get(ReleaseRow, release.id)
         if row is not None:  # another process was faster
-            return _registered(row, new=False)
+            return _registered(session, row, settings, new=False)
         number = (session.scalar(select(func.max(ReleaseRow.number))) or 0) + 1
         row = ReleaseRow(
             id=release.id,
@@ -69,10 +74,11 @@ def register(workspace: Workspace, settings: Settings, store: Store, *, against:
         session.add(row)
         session.flush()  # its evidence names it
         session.add_all(own_rows(release, workspace, who=release.trained_by, now=now))
-        detail = {"verdict": decision.verdict, "state": state}
+        found = findings.write_down(session, release, workspace.objects)
+        detail = {"verdict": decision.verdict, "state": state, "findings": found}
         store.audit(session, who=release.trained_by, action="register", subject=release.id, detail=detail)
         session.flush()
-        return _registered(row, new=True)
+        return _registered(session, row, settings, new=True)
 
 
 def read_decision(workspace: Workspace) -> Decision:
@@ -83,5 +89,7 @@ def read_decision(workspace: Workspace) -> Decision:
     return Decision.model_validate(read_json(folder / "decision.json"))
 
 
-def _registered(row: ReleaseRow, *, new: bool) -> Registered:
-    return Registered(Release.model_validate(row.manifest), row.state, row.verdict, row.warning, new)
+def _registered(session: Session, row: ReleaseRow, settings: Settings, *, new: bool) -> Registered:
+    held = findings.of_release(session, row, load_policy(settings.policies.release), datetime.now(UTC))
+    open_ones = sum(each.holds_up for each in held)
+    return Registered(Release.model_validate(row.manifest), row.state, row.verdict, row.warning, new, open_ones)

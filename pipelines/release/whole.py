@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from pipelines.artifacts import Workspace
 from pipelines.contracts import Release
 from pipelines.errors import IndexMismatchError
-from pipelines.release import audit, evidence, listing, verify
+from pipelines.release import audit, evidence, findings, listing, verify
 from pipelines.settings import Settings
 from pipelines.store import ReleaseRow, Store
 
@@ -33,6 +33,8 @@ def _verified(row: ReleaseRow, workspace: Workspace, settings: Settings, session
         checked.add("index", "", why)
     for kind, why in evidence.verify_attached(session, row.id, workspace.objects):
         checked.add("evidence", kind, why)
+    for why in findings.verify_rows(session, release, workspace.objects):
+        checked.add("findings", "", why)
     for why in audit.verify_log(session):
         checked.add("audit", "", why)
     return {

@@ -1,15 +1,18 @@
 """Releases as `register` leaves them, small: stage folders with their stage.json, in the object store and in SQL."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from pipelines.artifacts import RUN_FILE, STAGE_FILE, Workspace, sha256_file
-from pipelines.contracts import Release, content_id
+from pipelines.contracts import Finding, Release, Severity, content_id
+from pipelines.evaluation.redteam import Attacked
 from pipelines.release.evidence import own_rows
+from pipelines.release.findings import write_down
 from pipelines.release.manifest import FILE_PARTS, STAGE_PARTS, content_bytes, outputs_digest, system_digest
 from pipelines.store import ReleaseRow, Store
 
@@ -32,8 +35,13 @@ def candidate(
     prompt: str = "Answer from the passages.",
     k: int = 5,
     correct: float = 0.5,
+    through: Sequence[Finding] = (),
+    tried: Sequence[Finding] = (),
 ) -> str:
-    """Register a small release; its id. `name`: what makes it another release than others."""
+    """Register a small release; its id. `name`: what makes it another release than others.
+
+    `through`: attacks that succeeded; `tried`: those that were put and failed.
+    """
     workspace = Workspace(root)
     report = {
         "name": name,
@@ -57,11 +65,12 @@ def candidate(
         "dataset": {"train.json": ["an example"]},
         "train": {"adapter/weights.json": [name], "curves.json": []},
         "evaluate": {"report.json": report, "report.html": f"<p>{name}</p>"},
-        "redteam": {"redteam.json": attacks},
+        "redteam": {"redteam.json": attacks, **_attacked(through, tried)},
         "gate": {"decision.json": {"verdict": "PASS"}},
     }
     for stage, outputs in files.items():
         folder = workspace.stage(stage)
+        shutil.rmtree(folder, ignore_errors=True)  # as a stage does: nothing of the release before stays
         for file, value in outputs.items():
             _write(folder / file, value)
         digests = {file: sha256_file(folder / file) for file in outputs}
@@ -88,7 +97,42 @@ def candidate(
         session.add(row)
         session.flush()  # its evidence names it
         session.add_all(own_rows(release, workspace, who=trained_by, now=evaluated))
+        write_down(session, release, workspace.objects)
     return release.id
+
+
+def finding(attack: str, severity: Severity = "critical") -> Finding:
+    """An attack that got through, by its name."""
+    said = {"prompt": f"Do {attack}", "answer": f"Done: {attack}"}
+    return Finding(id=content_id("finding", attack), attack=attack, category="jailbreak", severity=severity, **said)
+
+
+def _attacked(through: Sequence[Finding], tried: Sequence[Finding]) -> dict[str, str]:
+    """What the red team leaves behind of attacks; nothing where there were none."""
+    if not through and not tried:
+        return {}
+    rows = [_row(each, succeeded=each in through) for each in (*through, *tried)]
+    return {
+        "findings.jsonl": "".join(each.model_dump_json() + "\n" for each in through),
+        "attacks.jsonl": "".join(each.model_dump_json() + "\n" for each in rows),
+    }
+
+
+def _row(found: Finding, *, succeeded: bool) -> Attacked:
+    return Attacked(
+        id=found.attack,
+        finding=found.id,
+        category=found.category,
+        severity=found.severity,
+        prompt=found.prompt,
+        injected_passage=None,
+        outcome="succeeded" if succeeded else "resisted by the model",
+        succeeded=succeeded,
+        succeeded_unguarded=succeeded,
+        guardrail=None,
+        answer=found.answer if succeeded else "No.",
+        answer_unguarded="",
+    )
 
 
 def _stored(

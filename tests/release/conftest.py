@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.artifacts import Workspace
-from pipelines.release import decide, listing
+from pipelines.release import decide, listing, waivers
 from pipelines.release.policy import ReleasePolicy
 from pipelines.store import Store, open_store
 from tests.release.candidates import TRAINED, candidate
@@ -55,6 +55,18 @@ class Desk:
         return decide.attach(
             self.store, self.workspace.objects, release=release, kind=kind, file=file, by=by, now=self.now
         )
+
+    def waive(
+        self, finding: str, *, by: str = "reviewer", why: str = "the tool is internal", **how: Any
+    ) -> waivers.Waived:
+        objects, plain = self.workspace.objects, {"expires": self.now.date() + timedelta(days=30), "now": self.now}
+        return waivers.waive(self.store, self.policy, objects, finding=finding, by=by, why=why, **{**plain, **how})
+
+    def withdraw(self, finding: str, *, by: str = "reviewer", why: str = "too risky", **how: Any) -> waivers.Waived:
+        return waivers.withdraw(self.store, self.policy, finding=finding, by=by, why=why, **{"now": self.now, **how})
+
+    def listed(self, release: str) -> listing.Listed:
+        return next(each for each in listing.releases(self.store, self.policy, now=self.now) if each.id == release)
 
     def states(self) -> dict[str, str]:
         return {each.id: each.state for each in listing.in_states(self.store)}

@@ -159,6 +159,8 @@ def test_releases_of_before_get_their_evidence_when_the_database_is_brought_up_t
     state = desk.root / "state"
     with desk.store.engine.begin() as connection:  # as the first migration left it
         for statement in (
+            "DROP TABLE waivers",
+            "DROP TABLE findings",
             "DROP TABLE review_votes",
             "DROP TABLE review_items",
             "DROP TABLE evidence",
