@@ -46,7 +46,7 @@ DOORS = {
         *("pipelines/store.py", "pipelines/release/", "pipelines/migrations/"),
         "pipelines/evaluation/review_votes.py",
     ),
-    "starlette": ("pipelines/evaluation/review_server.py",),
+    "starlette": ("pipelines/evaluation/review_server.py", "pipelines/release/webhook_server.py"),
 }
 FILES = sorted([*ROOT.glob("pipelines/**/*.py"), *ROOT.glob("flows/**/*.py")])
 
