@@ -8,6 +8,7 @@ Not covered: encryption on the way. Where MLflow is another machine, a proxy wit
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -84,7 +85,8 @@ def application(
 
 def serve(store: Store, look: Callable[[], object], *, secret: bytes, host: str, port: int) -> None:
     """Serve until told to stop."""
-    uvicorn.Server(configured(application(store, look, secret=secret), host=host, port=port)).run()
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends in order, and raises it again
+        uvicorn.Server(configured(application(store, look, secret=secret), host=host, port=port)).run()
 
 
 def configured(app: Starlette, *, host: str, port: int, patience_s: float = PATIENCE_S) -> uvicorn.Config:

@@ -1,9 +1,11 @@
 """Releases as `register` leaves them, small: stage folders with their stage.json, in the object store and in SQL."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -112,6 +114,24 @@ def _stored(
     return Release(
         id=content_id(parts), parts=parts, objects=objects, system=system_digest(parts), trained_by=trained_by
     )
+
+
+def known_to_mlflow(root: Path, *releases: str) -> Any:
+    """Versions in the workspace's own MLflow as `register` tags them, without a model in them; its client.
+
+    The stage folders are taken away: decisions read what is stored.
+    """
+    from pipelines.registry import MODEL, Registry
+    from pipelines.workspaces import Choices, open_workspace
+
+    workspace = Workspace(root)
+    for stage in STAGE_PARTS.values():
+        shutil.rmtree(workspace.stage(stage))
+    client = Registry(workspace, open_workspace(Choices(root)).settings).client
+    client.create_registered_model(MODEL)
+    for release in releases:
+        client.create_model_version(MODEL, source=root.as_uri(), tags={"release": release})
+    return client
 
 
 def object_of(workspace: Workspace, digest: str, file: str) -> Path:
