@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.console import say
 from pipelines.contracts import Release
@@ -20,6 +20,9 @@ from pipelines.settings import with_sections
 from pipelines.store import Store
 from pipelines.verbs import database, need_free_port, project, repair
 from pipelines.workspaces import Choices, Opened, open_workspace
+
+if TYPE_CHECKING:
+    from pipelines.release.traced import Trace
 
 AGAIN_AFTER_S = (2, 10)
 """Waits before a look that failed is tried again; then the polling flow has it."""
@@ -158,6 +161,14 @@ def difference(choices: Choices, old: str, new: str) -> dict[str, Any]:
     with _opened(choices) as (opened, store, _):
         one, other = listing.manifest(store, old), listing.manifest(store, new)
         return compare(one, other, opened.workspace.objects).model_dump(mode="json")
+
+
+def traced(choices: Choices, wanted: str, release: str | None) -> "Trace":
+    """What an id names, and what hangs on it."""
+    from pipelines.release.trace import trace
+
+    with _opened(choices) as (opened, store, _):
+        return trace(store, opened.workspace.objects, wanted, release=release)
 
 
 def _decided(choices: Choices, act: Act) -> dict[str, Any]:

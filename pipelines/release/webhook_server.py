@@ -12,7 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -108,12 +108,12 @@ def _impatient(patience_s: float) -> type[H11Protocol]:
     """uvicorn's own protocol, which waits for a request's head for ever, with an end to that."""
 
     class Impatient(H11Protocol):
-        def connection_made(self, transport: Any) -> None:  # type: ignore[override]
+        def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self.loop.call_later(patience_s, self._give_up)
 
         def _give_up(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
+            if cast("object | None", self.cycle) is None:  # no head yet; uvicorn's annotation leaves None out
                 self.transport.close()
 
     return Impatient

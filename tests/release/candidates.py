@@ -2,14 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from pipelines.artifacts import RUN_FILE, STAGE_FILE, Workspace, sha256_file
+from pipelines.artifacts import RUN_FILE, STAGE_FILE, Workspace, sha256_file, write_lines, write_rows
 from pipelines.contracts import Release, content_id
 from pipelines.release.evidence import own_rows
 from pipelines.release.manifest import FILE_PARTS, STAGE_PARTS, content_bytes, outputs_digest, system_digest
@@ -34,8 +35,12 @@ def candidate(
     prompt: str = "Answer from the passages.",
     k: int = 5,
     correct: float = 0.5,
+    tables: Mapping[str, Mapping[str, Sequence[BaseModel]]] | None = None,
 ) -> str:
-    """Register a small release; its id. `name`: what makes it another release than others."""
+    """Register a small release; its id. `name`: what makes it another release than others.
+
+    `tables`: by stage, records of files that are written beside the others (.jsonl, or Parquet).
+    """
     workspace = Workspace(root)
     report = {
         "name": name,
@@ -66,7 +71,10 @@ def candidate(
         folder = workspace.stage(stage)
         for file, value in outputs.items():
             _write(folder / file, value)
-        digests = {file: sha256_file(folder / file) for file in outputs}
+        mine = (tables or {}).get(stage, {})
+        for file, rows in mine.items():
+            write_lines(folder / file, rows) if file.endswith("l") else write_rows(folder / file, rows, type(rows[0]))
+        digests = {file: sha256_file(folder / file) for file in (*outputs, *mine)}
         _write(folder / STAGE_FILE, {"key": stage, "outputs": digests})
         _write(folder / RUN_FILE, {"started": evaluated.isoformat(), "seconds": 0})
     texts = dict.fromkeys(FILE_PARTS, "policy: 1\n") | {"prompt": f"system: {prompt}\n"}
