@@ -138,9 +138,12 @@ def test_a_decision_by_the_form_is_the_same_record_as_by_the_command(up: Up, tmp
     assert CliRunner().invoke(app, approve).exit_code == 0
     form = {"verdict": "approve", "by": "anna", "why": "read the report", "role": "reviewer", "report_digest": seen}
     at = {"workspace": str(tmp_path)}
-    started = up.start("decide/local", {"decision": {**form, "release": second[:12]}, "at": at})
-    assert started.is_success, started.text
-    assert up.ended(started.json()["id"]) == "COMPLETED"
+    runs = [
+        up.start("decide/local", {"decision": {**form, "by": by, "release": second[:12]}, "at": at}).json()["id"]
+        for by in ("trainer", "anna")
+    ]
+    assert [up.ended(run) for run in runs] == ["FAILED", "COMPLETED"]
+    assert "separation of duties" in up.api("GET", f"/flow_runs/{runs[0]}").json()["state"]["message"]
     assert [told(store, each) for each in (first, second)] == [
         [("bob", "reviewer", "claimed", "read the report", "approved")],
         [("anna", "reviewer", "claimed", "read the report", "approved")],

@@ -124,18 +124,19 @@ def _stored(
     )
 
 
-def known_to_mlflow(root: Path, *releases: str) -> Any:
-    """Versions in the workspace's own MLflow as `register` tags them, without a model in them; its client.
+def without_stages(root: Path) -> None:
+    """Take the stage folders away: what is stored has to do."""
+    for stage in STAGE_PARTS.values():
+        shutil.rmtree(Workspace(root).stage(stage))
 
-    The stage folders are taken away: decisions read what is stored.
-    """
+
+def known_to_mlflow(root: Path, *releases: str) -> Any:
+    """Versions in the workspace's own MLflow as `register` tags them, without a model in them; its client."""
     from pipelines.registry import MODEL, Registry
     from pipelines.workspaces import Choices, open_workspace
 
-    workspace = Workspace(root)
-    for stage in STAGE_PARTS.values():
-        shutil.rmtree(workspace.stage(stage))
-    client = Registry(workspace, open_workspace(Choices(root)).settings).client
+    without_stages(root)
+    client = Registry(Workspace(root), open_workspace(Choices(root)).settings).client
     client.create_registered_model(MODEL)
     for release in releases:
         client.create_model_version(MODEL, source=root.as_uri(), tags={"release": release})

@@ -17,10 +17,9 @@ from pipelines.errors import DecisionError
 from pipelines.evaluation.asking import Asked
 from pipelines.evaluation.redteam import Attacked
 from pipelines.release import listing
-from pipelines.release.manifest import STAGE_PARTS
 from pipelines.release.trace import trace
 from pipelines.release.traced import Trace
-from tests.release.candidates import object_of
+from tests.release.candidates import object_of, without_stages
 from tests.release.conftest import Desk
 
 LEAVE = "# Leave\n\nEverybody has 25 days of leave.\nTen of them may be taken in August."
@@ -109,8 +108,7 @@ def library() -> Library:
 @pytest.fixture
 def release(desk: Desk, library: Library) -> str:
     made = registered(desk, "first", library)
-    for stage in STAGE_PARTS.values():  # nothing of what follows may read them
-        shutil.rmtree(desk.workspace.stage(stage))
+    without_stages(desk.root)
     return made
 
 

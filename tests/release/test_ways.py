@@ -4,6 +4,11 @@ Prefect's form and the webhook need servers: tests/journeys/test_servers.py.
 """
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +23,10 @@ from pipelines.contracts import Approval
 from pipelines.errors import SettingsError
 from pipelines.registry import MODEL, WEBHOOK, Registry
 from pipelines.release import listing
+from pipelines.settings import ROOT
 from pipelines.store import Store, open_store
 from pipelines.workspaces import Choices, open_workspace
-from tests.release.candidates import candidate, known_to_mlflow
+from tests.release.candidates import candidate, known_to_mlflow, without_stages
 
 ASKED = {"review_by": "anna", "review_why": "read the page", "review": "approved"}
 
@@ -96,6 +102,58 @@ def test_the_same_decision_by_two_ways_and_five_looks_at_once_is_one_record(hous
     assert sorted(came) == [False, True]  # the command, and the one look that found the request
     assert [each.who for each in house.decided(3)] == ["anna"]
     assert set(ASKED) & set(house.tags(3)) == set()
+
+
+def test_what_was_asked_while_nothing_received_is_decided_when_the_receiver_starts(house: House) -> None:
+    fourth = candidate(house.store, house.root, "fourth")
+    house.releases.append(fourth)
+    without_stages(house.root)
+    house.client.create_model_version(MODEL, source=house.root.as_uri(), tags={"release": fourth, **ASKED})
+    process = receiver(house.root, secret="the secret of the webhook")
+    try:
+        line = ""
+        while "is received at" not in line:
+            line = process.stderr.readline()  # type: ignore[union-attr]
+            assert line, "the receiver ended"
+    finally:
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert [(each.who, each.verdict) for each in house.decided(4)] == [("anna", "approved")]
+
+
+@pytest.mark.parametrize("secret", ["", "short"])
+def test_without_a_secret_nothing_is_received(tmp_path: Path, secret: str) -> None:
+    process = receiver(tmp_path, secret=secret)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "GROUNDWORK_WEBHOOK_SECRET holds" in said
+    assert "Traceback" not in said
+
+
+def receiver(root: Path, *, secret: str) -> "subprocess.Popen[str]":
+    config = root / "ports.yaml"
+    config.write_text(f"servers: {{webhook_port: {free_port()}}}\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines",
+        "decisions",
+        "serve",
+        "--workspace",
+        str(root),
+        "--config",
+        str(config),
+    ]
+    environment = {**os.environ, "GROUNDWORK_WEBHOOK_SECRET": secret}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_mlflow_is_told_of_the_webhook_once_however_often(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
