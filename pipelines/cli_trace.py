@@ -1,5 +1,6 @@
 """The verb `trace`; cli.py adds it to the command."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,9 +24,18 @@ def add_trace_verb(app: typer.Typer) -> None:
     app.command()(trace)
 
 
-def trace(wanted: Wanted, release: Of = None, workspace: Workspace = None, as_json: AsJson = False) -> None:
+def trace(
+    wanted: Wanted,
+    release: Of = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page, too.")] = None,
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
     """What something goes back to, down to the bytes of documents, and what came of it."""
     from pipelines import release_doors, trace_telling
+    from pipelines.release.trace_html import page
 
     found = release_doors.traced(at(workspace), wanted, release)
+    if html is not None:
+        page(found, html)
     emit(found.model_dump(mode="json")) if as_json else print(trace_telling.told(found))

@@ -14,7 +14,7 @@ WIDE = 100
 def told(trace: Trace) -> str:
     """What it is, the release around it, and what hangs on it."""
     lines = [f"{trace.kind} {trace.id}", *_release(trace)]
-    lines += [f"  {name}: {number:,}" for name, number in trace.counts.items()]
+    lines += [f"  {name.replace('_', ' ')}: {number:,}" for name, number in trace.counts.items()]
     for part in (_itself, _documents, _shown, _citations, _examples, _answers, _attempts, _missing):
         lines += part(trace)
     return "\n".join(lines)

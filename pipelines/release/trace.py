@@ -96,6 +96,11 @@ def _examples(parts: StoredParts) -> list[dict[str, Any]]:
     return [row for name in names if name in parts.files("dataset") for row in parts.lines("dataset", name)]
 
 
+def _splits(examples: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    splits = ("train", "validation")
+    return {f"{split}_examples": sum(each["split"] == split for each in examples) for split in splits}
+
+
 class _Tracing:
     """A trace in one release."""
 
@@ -124,16 +129,15 @@ class _Tracing:
 
     def _release(self, _: str) -> dict[str, Any]:
         answers = [each for each in self._answers() if each["system"] == SYSTEM]
-        examples = _examples(self.parts)
         return {
             "found": self.row.manifest,
             "prompt": self.parts.text("prompt"),
             "counts": {
                 "documents": len(self.parts.rows("documents", "documents.parquet", ("id",))),
                 "chunks": len(self.parts.rows("chunks", "chunks.parquet", ("id",))),
-                **{split: sum(each["split"] == split for each in examples) for split in ("train", "validation")},
+                **_splits(_examples(self.parts)),
                 "answers": len(answers),
-                "correct": sum(bool(each["correct"]) for each in answers),
+                "right_answers": sum(bool(each["correct"]) for each in answers),
                 "attacks": len(self.parts.lines("redteam", "attacks.jsonl")),
             },
         }
@@ -141,11 +145,10 @@ class _Tracing:
     def _part(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = {"part": name, "digest": self.parts.release.parts.get(name)}
         found |= {"object": self.parts.release.objects.get(name), "files": self.parts.files(name)}
-        counts = {}
+        counts: dict[str, int] = {}
         if name == "adapter":
             found["training"] = self.parts.value("training", "training.json")
-            examples = _examples(self.parts)
-            counts = {split: sum(each["split"] == split for each in examples) for split in ("train", "validation")}
+            counts = _splits(_examples(self.parts))
         return {"found": found, "counts": counts}
 
     def _answer(self, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipelines.artifacts import sha256_of
 from pipelines.cli import app
 from pipelines.contracts import Chunk, Citation, Document, Example, Message, content_id
-from pipelines.errors import DecisionError
+from pipelines.errors import DecisionError, UserError
 from pipelines.evaluation.asking import Asked
 from pipelines.evaluation.redteam import Attacked
 from pipelines.release import listing
@@ -164,10 +164,13 @@ def test_an_adapter_is_named_by_its_digest_and_a_release_by_its_id(desk: Desk, r
     parts = listing.manifest(desk.store, release).parts
     found = traced(desk, parts["adapter"][:16])
     assert (found.kind, found.id, found.found["part"]) == ("part", parts["adapter"], "adapter")
-    assert (list(found.found["files"]), found.counts) == (["weights.json"], {"train": 2, "validation": 1})
+    assert (list(found.found["files"]), found.counts) == (
+        ["weights.json"],
+        {"train_examples": 2, "validation_examples": 1},
+    )
     whole = traced(desk, release[:8])
     assert whole.kind == "release"
-    assert (whole.counts["documents"], whole.counts["chunks"], whole.counts["correct"]) == (2, 3, 1)
+    assert (whole.counts["documents"], whole.counts["chunks"], whole.counts["right_answers"]) == (2, 3, 1)
 
 
 def test_a_later_run_does_not_change_what_is_said_of_an_older_release(desk: Desk) -> None:
@@ -281,6 +284,19 @@ def test_the_command_prints_one_object_as_stored(desk: Desk, library: Library, r
     assert "Trained on: 1 examples of these chunks, 1 others about these documents" in told
     for name in ("leave.md", "A-1", library.learned.id, library.days.id, release):
         assert release[:12] in command(desk, name)
+
+
+def test_a_page_of_it_is_written_and_all_that_it_shows_is_escaped(desk: Desk, tmp_path: Path) -> None:
+    release = registered(desk, "hostile", Library(LEAVE.replace("25 days", "<script>alert(1)</script>")))
+    for name in ("Q-1", "leave.md", "A-1", release, listing.manifest(desk.store, release).parts["adapter"]):
+        place = tmp_path / "trace.html"
+        command(desk, name, "--html", str(place))
+        text = place.read_text()
+        assert "<h1>" in text
+        assert "<script" not in text
+        place.unlink()
+    with pytest.raises(UserError, match="cannot be written"):
+        command(desk, "Q-1", "--html", "/proc/none/trace.html")
 
 
 def command(desk: Desk, *arguments: str) -> str:
