@@ -1,4 +1,6 @@
-"""`groundwork up`: Prefect's server, a runner of its deployments, MLflow and the review console, on loopback.
+"""`groundwork up`: Prefect's server, a runner of its deployments, MLflow, the review console, on loopback.
+
+Where the environment holds a webhook's secret, MLflow's webhook is received too, and its server told of it.
 
 Each is waited for until it is healthy; the addresses are printed; Ctrl-C, or the death of one of them,
 stops them all. While they run, `groundwork run` uses this server instead of an embedded one.
@@ -18,6 +20,7 @@ import httpx
 from pipelines.artifacts import write_json
 from pipelines.console import say
 from pipelines.errors import GroundworkError
+from pipelines.release import webhook
 from pipelines.settings import ROOT
 from pipelines.verbs import need_free_port
 from pipelines.workspaces import Opened
@@ -58,12 +61,36 @@ def services(opened: Opened) -> list[Service]:
     artifacts = ("--default-artifact-root", (state / "mlartifacts").as_uri())
     review = f"http://{servers.host}:{servers.review_port}"
     console = (python, "-m", "flows.console", str(opened.workspace.root), servers.host, str(servers.review_port))
+    told, receiving = mlflow_webhooks(opened), []
+    if told:
+        where = (str(opened.workspace.root), servers.host, str(servers.webhook_port), mlflow)
+        health = f"http://{servers.host}:{servers.webhook_port}/health"
+        receiving = [Service("webhook", (python, "-m", "flows.webhook", *where), common, health)]
     return [
         Service("Prefect", (*prefect_server, str(servers.prefect_port)), common, f"{prefect}/api/health"),
-        Service("MLflow", (*mlflow_server, str(servers.mlflow_port), *places, *artifacts), common, f"{mlflow}/health"),
+        Service(
+            "MLflow", (*mlflow_server, str(servers.mlflow_port), *places, *artifacts), common | told, f"{mlflow}/health"
+        ),
         Service("review", console, common, f"{review}/health"),
         Service("runner", (python, "-m", "flows.deployments", str(opened.workspace.root)), common, None),
+        *receiving,
     ]
+
+
+def mlflow_webhooks(opened: Opened) -> dict[str, str]:
+    """What MLflow's server must know to send webhooks to this machine; nothing where none are wanted.
+
+    Its guard against addresses of this machine is off then: whoever reaches the server (loopback alone) is trusted.
+    """
+    if not webhook.wanted():
+        return {}
+    webhook.secret_of_environment()
+    given = os.environ.get("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY")
+    return {
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": given or webhook.encryption_key(opened.workspace.state),
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    }
 
 
 def serve_all(opened: Opened) -> None:
@@ -72,6 +99,8 @@ def serve_all(opened: Opened) -> None:
     need_free_port(servers.host, servers.prefect_port, "Prefect")
     need_free_port(servers.host, servers.mlflow_port, "MLflow")
     need_free_port(servers.host, servers.review_port, "review")
+    if webhook.wanted():
+        need_free_port(servers.host, servers.webhook_port, "webhook")
     place = opened.workspace.state / "servers.json"
     running: list[tuple[Service, subprocess.Popen[bytes]]] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -85,6 +114,7 @@ def serve_all(opened: Opened) -> None:
         say(f"Prefect  http://{servers.host}:{servers.prefect_port}")
         say(f"MLflow   http://{servers.host}:{servers.mlflow_port}")
         say(f"review   http://{servers.host}:{servers.review_port}")
+        say(_told_of_webhook(f"http://{servers.host}:{servers.webhook_port}"))
         say("up: ready. Ctrl-C stops them all.")
         _watch(running)
     except KeyboardInterrupt:
@@ -92,6 +122,12 @@ def serve_all(opened: Opened) -> None:
     finally:
         place.unlink(missing_ok=True)
         _stop([process for _, process in reversed(running)])
+
+
+def _told_of_webhook(address: str) -> str:
+    if webhook.wanted():
+        return f"webhook  {address}  tags on MLflow's page are decided on as they are set"
+    return f"webhook  off ({webhook.SECRET} is not set): tags on MLflow's page are looked for every five minutes"
 
 
 def _start(service: Service, logs: Path) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ from pipelines.cli_release import add_release_verbs
 from pipelines.cli_review import add_review_verbs
 from pipelines.cli_scan import add_scan_verb
 from pipelines.cli_suite import add_suite_verbs
+from pipelines.cli_trace import add_trace_verb
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
 from pipelines.options import AsJson, Config, Profile, Workspace, at
@@ -45,6 +46,7 @@ add_findings_verbs(app)
 add_suite_verbs(app)
 add_scan_verb(redteam)
 add_garak_verb(redteam)
+add_trace_verb(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""

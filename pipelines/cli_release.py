@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import emit
-from pipelines.options import AsJson, Workspace, at
+from pipelines.options import AsJson, Config, Profile, Workspace, at
 
 By = Annotated[str, typer.Option(help="Who decides.")]
 Why = Annotated[str, typer.Option(help="The reason, kept with the decision.")]
@@ -142,6 +142,20 @@ def decisions_poll(workspace: Workspace = None, as_json: AsJson = False) -> None
 
     outcomes = release_doors.poll(at(workspace))
     emit({"decisions": outcomes}) if as_json else print(release_telling.told_outcomes(outcomes))
+
+
+@decisions.command("serve")
+def decisions_serve(
+    mlflow: Annotated[str | None, typer.Option(help="MLflow's server, to be told of this address.")] = None,
+    url: Annotated[str | None, typer.Option(help="How MLflow reaches it, where a proxy stands between.")] = None,
+    workspace: Workspace = None,
+    config: Config = None,
+    profile: Profile = None,
+) -> None:
+    """Receive MLflow's signed webhook: a reviewer's tags are decided on as they are set. Ctrl-C stops it."""
+    from pipelines import release_doors
+
+    release_doors.serve(at(workspace, config, profile), release_doors.Receiver(mlflow=mlflow, url=url))
 
 
 def _decided(done: dict[str, object], as_json: bool) -> None:

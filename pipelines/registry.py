@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipelines.artifacts import STAGE_FILE, Workspace, read_json
 from pipelines.contracts import Release
 from pipelines.errors import SettingsError
 from pipelines.release.review_tags import OUTCOME, REQUEST, REVIEW, Tagged
+from pipelines.release.webhook import EVENT
 from pipelines.settings import Settings
 
 MODEL = "groundwork"
@@ -29,6 +30,8 @@ METRICS_AT_ONCE = 1000
 """Most that MLflow takes in one call."""
 MOST_OF_A_TAG = 5000
 """Characters that MLflow takes of a tag's value."""
+WEBHOOK = "groundwork-decisions"
+"""Name of the webhook, by which it is found again."""
 STATUS = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "inconclusive"}
 
 
@@ -60,11 +63,18 @@ class Registry:
             workspace.state.mkdir(parents=True, exist_ok=True)
             mlflow.set_tracking_uri(uri)
             mlflow.set_registry_uri(uri)
-            self.client = mlflow.MlflowClient()
-            try:
+            self.client, self.uri, self.error = mlflow.MlflowClient(), uri, MlflowException
+            with self._answering():
                 self.experiment = self._experiment()
-            except MlflowException as exc:
-                raise SettingsError(f"MLflow at {uri} does not answer: {exc}") from exc
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Quietly, and with MLflow's errors as ours."""
+        with _quiet():
+            try:
+                yield
+            except self.error as exc:
+                raise SettingsError(f"MLflow at {self.uri} does not answer: {exc}") from exc
 
     def _experiment(self) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
@@ -186,14 +196,17 @@ class Registry:
 
     # --- the model registry ---
 
-    def register_candidate(self, release: Release, *, verdict: str, model_folder: Path) -> str:
-        """A model version for a release, found by its tag or logged now; gives the version's number."""
+    def register_candidate(self, release: Release, *, verdict: str, model_folder: Callable[[], Path]) -> str:
+        """A model version for a release, found by its tag or logged now; gives the version's number.
+
+        `model_folder` is asked for only in the second case: merging an adapter takes the base model's weights.
+        """
         with _quiet():
             found = self._version_of(release.id)
             if found is not None:
                 return found
             training = self.record_training()
-            info = self._log_model(model_folder, training)
+            info = self._log_model(model_folder(), training)
             version = str(info.registered_model_version)
             tags = {
                 "release": release.id,
@@ -229,7 +242,7 @@ class Registry:
 
     def project(self, states: dict[str, str]) -> None:
         """Aliases and tags as SQL says. `states`: release id to state, oldest release first."""
-        with _quiet():
+        with self._answering():
             wanted: dict[str, str] = {}
             for release, state in states.items():
                 version = self._version_of(release)
@@ -246,7 +259,7 @@ class Registry:
 
     def review_requests(self) -> list[Tagged]:
         """The model versions that carry a `review` tag, oldest first."""
-        with _quiet():
+        with self._answering():
             found = self.client.search_model_versions(f"name = '{MODEL}'")
         asked = [each for each in found if REVIEW in each.tags and "release" in each.tags]
         asked.sort(key=lambda each: int(each.version))
@@ -254,19 +267,50 @@ class Registry:
 
     def answer_review(self, version: str, said: str, *, settled: bool) -> None:
         """Leave the outcome beside a request, and take the request's tags away once it is settled."""
-        with _quiet():
+        with self._answering():
             self.client.set_model_version_tag(MODEL, version, OUTCOME, said[:MOST_OF_A_TAG])
             held = self.client.get_model_version(MODEL, version).tags
             for name in REQUEST if settled else ():
                 if name in held:
                     self.client.delete_model_version_tag(MODEL, version, name)
 
-    def _set_aliases(self, wanted: dict[str, str]) -> None:
-        from mlflow.exceptions import MlflowException
+    def send_reviews_to(self, url: str, secret: str) -> None:
+        """Have MLflow's server tell `url` of every tag that is set on a model version, signed with `secret`.
 
+        Idempotent: there is one webhook of this name afterwards, whatever there was before. Raises SettingsError when
+        the server refuses, saying what it needs.
+        """
+        events = [".".join(EVENT)]
+        about = "Tags that reviewers set on model versions: each is looked at when it is set."
+        with _quiet():
+            try:
+                held = [each.webhook_id for each in self._webhooks() if each.name == WEBHOOK]
+                for extra in held[1:]:
+                    self.client.delete_webhook(extra)
+                if held:
+                    self.client.update_webhook(held[0], url=url, events=events, secret=secret, status="ACTIVE")
+                else:
+                    self.client.create_webhook(WEBHOOK, url, events, description=about, secret=secret)
+            except self.error as exc:
+                raise SettingsError(
+                    f"MLflow takes no webhook to {url}: {exc}. Its server wants MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY, "
+                    "and for an address like this one MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http,https and "
+                    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true."
+                ) from exc
+
+    def _webhooks(self) -> Iterator[Any]:
+        token: str | None = None
+        while True:
+            page = self.client.list_webhooks(page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _set_aliases(self, wanted: dict[str, str]) -> None:
         try:
             held = dict(self.client.get_registered_model(MODEL).aliases)
-        except MlflowException:
+        except self.error:
             return  # no version was ever registered
         for alias in ALIASES.values():
             if alias in wanted and str(held.get(alias)) != wanted[alias]:

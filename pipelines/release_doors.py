@@ -3,21 +3,29 @@
 Rooms composed, nothing computed. A decision is SQL's; champion.json and MLflow follow it before the door closes.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipelines.console import say
 from pipelines.contracts import Release
-from pipelines.errors import StageError
+from pipelines.errors import GroundworkError, StageError
 from pipelines.release import decide, listing
 from pipelines.release.policy import ReleasePolicy, load_policy
 from pipelines.release.review_tags import Outcome, Said, taken
+from pipelines.settings import with_sections
 from pipelines.store import Store
-from pipelines.verbs import database, project, repair
+from pipelines.verbs import database, need_free_port, project, repair
 from pipelines.workspaces import Choices, Opened, open_workspace
 
+if TYPE_CHECKING:
+    from pipelines.release.traced import Trace
+
+AGAIN_AFTER_S = (2, 10)
+"""Waits before a look that failed is tried again; then the polling flow has it."""
 Act = Callable[[Store, ReleasePolicy, Opened], decide.Decided]
 
 
@@ -35,11 +43,14 @@ def _taken(said: Said, store: Store, policy: ReleasePolicy, opened: Opened) -> d
 def poll(choices: Choices) -> list[dict[str, Any]]:
     """Take what reviewers asked for by tags in MLflow, one outcome a request; leave the outcome there.
 
-    The tags are taken away last: a crash before that leaves a request that is read again and changes nothing.
+    The tags are taken away last: a crash before that leaves a request that is read again and changes nothing. One
+    process of a workspace looks at a time, so that none of two tells the page that there was nothing to decide.
     """
+    from filelock import FileLock
+
     from pipelines.registry import Registry
 
-    with _opened(choices) as (opened, store, policy):
+    with _opened(choices) as (opened, store, policy), FileLock(opened.workspace.state / "decisions.lock"):
         repair(opened, store)
         if not listing.in_states(store):
             return []
@@ -54,6 +65,53 @@ def poll(choices: Choices) -> list[dict[str, Any]]:
         for each in outcomes:
             registry.answer_review(each.version, each.said, settled=each.settled)
         return [asdict(each) for each in outcomes]
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where MLflow's webhook is received. None: as the settings say, and registered with nobody."""
+
+    host: str | None = None
+    port: int | None = None
+    mlflow: str | None = None
+    """Address of the MLflow server that is to be told of it."""
+    url: str | None = None
+    """How that server reaches the receiver, where a proxy stands between."""
+
+
+def serve(choices: Choices, at: Receiver) -> None:
+    """Receive MLflow's webhook until told to stop: each tag that a reviewer sets is looked at when it is set.
+
+    Raises SettingsError without a secret in the environment, and where MLflow refuses the webhook.
+    """
+    from pipelines.registry import Registry
+    from pipelines.release import webhook, webhook_server
+
+    secret = webhook.secret_of_environment()
+    with _opened(choices) as (opened, store, _):
+        servers = opened.settings.servers
+        host, port = at.host or servers.host, at.port or servers.webhook_port
+        need_free_port(host, port, "webhook")
+        url = at.url or f"http://{host}:{port}{webhook_server.PATH}"
+        if at.mlflow is not None:
+            there = with_sections(opened.settings, {"runtime": {"mlflow_uri": at.mlflow}})
+            Registry(opened.workspace, there).send_reviews_to(url, secret.decode())
+        _look(choices)  # what was asked for while nothing was received
+        say(f"decisions: MLflow's webhook is received at {url}")
+        webhook_server.serve(store, lambda: _look(choices), secret=secret, host=host, port=port)
+
+
+def _look(choices: Choices) -> None:
+    """Poll, and say what came of it. What fails is tried again and then said: the receiver goes on."""
+    for wait in (*AGAIN_AFTER_S, None):
+        try:
+            for each in poll(choices):
+                say(f"decisions: release {each['release'][:12]}: {each['said']}")
+            return
+        except GroundworkError as exc:
+            say(f"decisions: {exc}")
+        if wait is not None:
+            time.sleep(wait)
 
 
 def rollback(choices: Choices, *, by: str, why: str) -> dict[str, Any]:
@@ -103,6 +161,14 @@ def difference(choices: Choices, old: str, new: str) -> dict[str, Any]:
     with _opened(choices) as (opened, store, _):
         one, other = listing.manifest(store, old), listing.manifest(store, new)
         return compare(one, other, opened.workspace.objects).model_dump(mode="json")
+
+
+def traced(choices: Choices, wanted: str, release: str | None) -> "Trace":
+    """What an id names, and what hangs on it."""
+    from pipelines.release.trace import trace
+
+    with _opened(choices) as (opened, store, _):
+        return trace(store, opened.workspace.objects, wanted, release=release)
 
 
 def _decided(choices: Choices, act: Act) -> dict[str, Any]:

@@ -444,6 +444,7 @@ class Servers(Model):
     prefect_port: int = Field(ge=1, le=65535)
     mlflow_port: int = Field(ge=1, le=65535)
     review_port: int = Field(ge=1, le=65535)
+    webhook_port: int = Field(ge=1, le=65535)
 
 
 class Runtime(Model):

@@ -6,6 +6,7 @@ Invariant: nothing is imported that is not needed to find out that there is noth
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,28 +163,34 @@ def _summary(opened: Opened, done: "Registered") -> Summary:
 
 def project(opened: Opened, store: Store) -> None:
     """champion.json and MLflow as SQL says; safe to repeat, and what repairs a crash in between."""
-    from pipelines.generation.export import merged_folder
-    from pipelines.generation.models import base_folder
     from pipelines.registry import Registry
     from pipelines.release.champion import project as project_champion
     from pipelines.release.listing import in_states
-    from pipelines.release.manifest import materialise
 
     project_champion(opened.workspace, store)
     registry = Registry(opened.workspace, opened.settings)
     listed = in_states(store)
     for each in listed[:1]:
         manifest = Release.model_validate(each.manifest)
-        state = opened.workspace.state
-        base = base_folder(opened.settings.generation.base_model, state)
-        model = merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
         for stage in RECORDED:
             if (opened.workspace.stage(stage) / STAGE_FILE).exists():  # not where another machine decides
                 registry.record(stage)
+        model = partial(_merged, opened, manifest)
         registry.register_candidate(manifest, verdict=each.verdict, model_folder=model)
         _register_prompt(opened, registry)
     registry.project({each.id: each.state for each in reversed(listed)})
     write_json(opened.workspace.state / PROJECTED, {each.id: each.state for each in listed})
+
+
+def _merged(opened: Opened, manifest: Release) -> Path:
+    """The folder of a release's model with its adapter merged in."""
+    from pipelines.generation.export import merged_folder
+    from pipelines.generation.models import base_folder
+    from pipelines.release.manifest import materialise
+
+    state = opened.workspace.state
+    base = base_folder(opened.settings.generation.base_model, state)
+    return merged_folder(base, materialise(manifest, opened.workspace) / "adapter", state)
 
 
 def repair(opened: Opened, store: Store) -> None:

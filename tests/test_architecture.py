@@ -30,6 +30,7 @@ COMPOSERS = {
     *("cli_scan", "scan_doors"),
     *("cli_garak", "garak_doors"),
     *("cli_findings", "findings_doors"),
+    *("cli_trace", "trace_telling"),
 }
 DOORS = {
     "prefect": ("flows/",),
@@ -49,7 +50,10 @@ DOORS = {
         *("pipelines/store.py", "pipelines/release/", "pipelines/migrations/"),
         "pipelines/evaluation/review_votes.py",
     ),
-    "starlette": ("pipelines/evaluation/review_server.py", "pipelines/evaluation/garak_endpoint.py"),
+    "starlette": (
+        *("pipelines/evaluation/review_server.py", "pipelines/evaluation/garak_endpoint.py"),
+        "pipelines/release/webhook_server.py",
+    ),
 }
 FILES = sorted([*ROOT.glob("pipelines/**/*.py"), *ROOT.glob("flows/**/*.py")])
 

@@ -82,6 +82,8 @@ class Asked(Contract):
     """uris of the passages that search put first, in order."""
     seconds: float
     completion_tokens: int
+    chunk_ids: tuple[str, ...] = ()
+    """The chunks that the model was shown, in prompt order; none where it was not asked, or before they were noted."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def of_answer(answer: Answer) -> dict[str, Any]:
         "citations": answer.citations,
         "seconds": answer.seconds,
         "completion_tokens": answer.completion_tokens,
+        "chunk_ids": answer.chunk_ids,
     }
 
 

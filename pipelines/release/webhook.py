@@ -4,20 +4,24 @@ MLflow signs `delivery id.timestamp.body` with HMAC-SHA256 and the shared secret
 (MLflow's webhook documentation). Invariants: signatures are compared in constant time; a delivery is taken once,
 also by several processes, because its id is a primary key; ids older than the window are forgotten, since their
 timestamp is refused by then.
-Not covered: the HTTP server in front; the secret's rotation.
+Not covered: the HTTP server in front (webhook_server.py); who MLflow's server tells (registry.py).
 """
 
 import base64
 import hashlib
 import hmac
+import json
 import os
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import delete
 
 from pipelines.errors import DecisionError, SettingsError
 from pipelines.release.policy import aware
+from pipelines.release.review_tags import REQUEST
 from pipelines.store import DeliveryRow, Store
 
 SECRET = "GROUNDWORK_WEBHOOK_SECRET"  # noqa: S105  the variable's name
@@ -27,6 +31,14 @@ WINDOW = timedelta(minutes=5)
 """How far a delivery's timestamp may lie from now, either way: clocks differ, queues wait."""
 SHORTEST_SECRET = 16
 LONGEST_ID = 255
+EVENT = ("model_version_tag", "set")
+"""Entity and action of the deliveries that are asked for, as MLflow names them."""
+KEY_FILE = "mlflow-webhook.key"
+
+
+def wanted() -> bool:
+    """Whether deliveries are to be received: whether there is a secret at all."""
+    return bool(os.environ.get(SECRET))
 
 
 def secret_of_environment() -> bytes:
@@ -37,6 +49,32 @@ def secret_of_environment() -> bytes:
             f"{SECRET} holds {len(value)} characters; set it to the webhook's secret, {SHORTEST_SECRET} or more."
         )
     return value.encode()
+
+
+def encryption_key(state: Path) -> str:
+    """What MLflow's server encrypts the webhook's secret with in its database: 32 random bytes in urlsafe base64.
+
+    Made once and kept in the workspace, for its owner alone to read: with another key at the next start, MLflow could
+    not read its webhooks any more.
+    """
+    place = state / KEY_FILE
+    try:
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return place.read_text(encoding="ascii")
+    made = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    with os.fdopen(handle, "w", encoding="ascii") as stream:
+        stream.write(made)
+    return made
+
+
+def tells_of_review(body: bytes) -> bool:
+    """Whether a delivery tells of a tag that reviewers set. Raises DecisionError for a body that is not MLflow's."""
+    try:
+        told = json.loads(body)
+        return (told["entity"], told["action"]) == EVENT and told["data"]["key"] in REQUEST
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise DecisionError("The webhook delivery's body is not MLflow's: JSON of entity, action and data.") from exc
 
 
 def signature_of(secret: bytes, delivery: str, timestamp: str, body: bytes) -> str:

@@ -1,5 +1,6 @@
 """The pages in a real browser: what they say is to be seen, what they filter is filtered, and nothing is fetched."""
 
+import json
 import shutil
 from collections.abc import Iterator
 
@@ -36,6 +37,27 @@ def test_a_page_stands_alone(page: Page, lived: World, place: str) -> None:
     assert errors == []
     wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wider <= 0  # nothing to scroll to the side
+
+
+def test_a_trace_stands_alone_and_leads_from_a_citation_to_its_passage(page: Page, lived: World) -> None:
+    rows = [json.loads(line) for line in (lived.workspace / "evaluate/answers.jsonl").read_text().splitlines()]
+    shown = [each for each in rows if each["system"] == "candidate" and each["chunk_ids"]]
+    cited = next((each for each in shown if each["citations"]), shown[0])
+    place = lived.root / "trace.html"
+    newest = lived.json("releases")["releases"][0]["id"]
+    found = lived.json("trace", cited["id"], "--release", newest, "--html", str(place))
+    assert [each["id"] for each in found["shown"]] == cited["chunk_ids"]
+    assert {each["document"]["source"]["state"] for each in found["shown"]} == {"whole"}
+    assert all(each["in_document"] for each in (*found["shown"], *found["citations"]))
+    assert found["missing"] == []
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(place.as_uri())
+    assert page.locator(".passage").count() == len(cited["chunk_ids"])
+    if cited["citations"]:
+        page.get_by_role("link", name="passage").first.click()
+        assert "#passage-" in page.url
+    assert {url.partition("#")[0] for url in asked} == {place.as_uri()}
 
 
 def test_examples_can_be_filtered(page: Page, lived: World) -> None:

@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from pipelines.artifacts import RUN_FILE, STAGE_FILE, Workspace, sha256_file
+from pipelines.artifacts import RUN_FILE, STAGE_FILE, Workspace, sha256_file, write_lines, write_rows
 from pipelines.contracts import Finding, Release, Severity, content_id
 from pipelines.evaluation.redteam import Attacked
 from pipelines.release.evidence import own_rows
@@ -37,10 +39,11 @@ def candidate(
     correct: float = 0.5,
     through: Sequence[Finding] = (),
     tried: Sequence[Finding] = (),
+    tables: Mapping[str, Mapping[str, Sequence[BaseModel]]] | None = None,
 ) -> str:
     """Register a small release; its id. `name`: what makes it another release than others.
 
-    `through`: attacks that succeeded; `tried`: those that were put and failed.
+    `through`: attacks that succeeded; `tried`: those that were put and failed. `tables`: by stage, records of files that are written beside the others (.jsonl, or Parquet).
     """
     workspace = Workspace(root)
     report = {
@@ -73,7 +76,10 @@ def candidate(
         shutil.rmtree(folder, ignore_errors=True)  # as a stage does: nothing of the release before stays
         for file, value in outputs.items():
             _write(folder / file, value)
-        digests = {file: sha256_file(folder / file) for file in outputs}
+        mine = (tables or {}).get(stage, {})
+        for file, rows in mine.items():
+            write_lines(folder / file, rows) if file.endswith("l") else write_rows(folder / file, rows, type(rows[0]))
+        digests = {file: sha256_file(folder / file) for file in (*outputs, *mine)}
         _write(folder / STAGE_FILE, {"key": stage, "outputs": digests})
         _write(folder / RUN_FILE, {"started": evaluated.isoformat(), "seconds": 0})
     texts = dict.fromkeys(FILE_PARTS, "policy: 1\n") | {"prompt": f"system: {prompt}\n"}
@@ -156,6 +162,25 @@ def _stored(
     return Release(
         id=content_id(parts), parts=parts, objects=objects, system=system_digest(parts), trained_by=trained_by
     )
+
+
+def without_stages(root: Path) -> None:
+    """Take the stage folders away: what is stored has to do."""
+    for stage in STAGE_PARTS.values():
+        shutil.rmtree(Workspace(root).stage(stage))
+
+
+def known_to_mlflow(root: Path, *releases: str) -> Any:
+    """Versions in the workspace's own MLflow as `register` tags them, without a model in them; its client."""
+    from pipelines.registry import MODEL, Registry
+    from pipelines.workspaces import Choices, open_workspace
+
+    without_stages(root)
+    client = Registry(Workspace(root), open_workspace(Choices(root)).settings).client
+    client.create_registered_model(MODEL)
+    for release in releases:
+        client.create_model_version(MODEL, source=root.as_uri(), tags={"release": release})
+    return client
 
 
 def object_of(workspace: Workspace, digest: str, file: str) -> Path:
