@@ -209,13 +209,13 @@ _VERSION = re.compile(r"(?:\bv(?:ersion|er)?\.?|\brelease|\bfirmware|\bbuild)\s*
 _NAMED_IP = re.compile(r"\b(?:ips?|address(?:es)?|host|server|gateway|router|client)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.,/:+-])(?:\+|00)?\(?\d(?:[ ./-]?\(?\d\)?){5,16}(?![\w/:]|[.,-]\d)")
 _CALLED = re.compile(
-    r"\b(?:phone|telephone|tel|mobile|cell ?phone|cell:|call(?:ed|ing)?|fax|whatsapp|sms|text|dial(?:l?ed|ling)?|ring|reach|hotline"
-    r"|telefon|handy|telefone|telemóvel|portable|teléfono)\b",
+    r"\b(?:phone|telephone|tel|mobile|cell ?phone|cell:|call(?:ed|ing)?|fax|whatsapp|sms|text|dial(?:l?ed|ling)?|ring"
+    r"|reach|hotline|telefon|handy|telefone|telemóvel|portable|teléfono)\b",
     re.IGNORECASE,
 )
 _NO_PHONE = re.compile(
-    r"[0-3]?\d[./-][0-3]?\d[./-](?:19|20)?\d\d(?![./-]?\d)|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}\b|(?:19|20)\d\d[ -](?:19|20)?\d\d\b"
-    r"|(?:19|20)\d\d(?: \d{1,4}){3}"
+    r"[0-3]?\d[./-][0-3]?\d[./-](?:19|20)?\d\d(?![./-]?\d)|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}\b"
+    r"|(?:19|20)\d\d[ -](?:19|20)?\d\d\b|(?:19|20)\d\d(?: \d{1,4}){3}"
 )
 """Dates, spans of years, and the year, volume and pages of a reference."""
 _BOOK = re.compile(r"\b(?:isbn|issn|doi)\b", re.IGNORECASE)
@@ -288,7 +288,7 @@ def _phones(text: str) -> Iterator[tuple[int, int]]:
             continue
         international = re.match(r"(?:\+|00)\(?[1-9]", number) is not None and digits >= 8
         apart = bool(re.search(r"[ ./()-]", number))
-        local = number.lstrip("(").startswith("0") and digits >= 9 and apart and "." not in number[:2]
+        local = re.match(r"\(?0[1-9]", number) is not None and digits >= 9 and apart
         shaped = international or local or _NORTH_AMERICAN.fullmatch(number) is not None
         if (shaped and not _BOOK.search(text, *_before(match))) or _CALLED.search(text, *_before(match)):
             yield start, end
