@@ -12,8 +12,9 @@ from pipelines.contracts import Chunk, Example, Message, Question
 from pipelines.errors import QuestionFileError, StageError
 from pipelines.retrieval.embedder import Embedder
 from pipelines.settings import Settings
-from pipelines.training.dataset import gold_chunks, read_vectors, run, target
+from pipelines.training.dataset import read_vectors, run
 from pipelines.training.dataset_card import histogram, page
+from pipelines.training.examples import gold_chunks, target
 from tests.training.conftest import World, stage_job, write_world
 
 
