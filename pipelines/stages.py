@@ -216,6 +216,8 @@ STAGES: dict[str, Stage] = {
             settings=("dataset", "retrieval.passages", "retrieval.rewrite", "embedding"),
             modules=(
                 "pipelines.documents.access",
+                "pipelines.documents.parsers.draft",
+                "pipelines.documents.parsers.properties",
                 "pipelines.generation.prompts",
                 "pipelines.guardrails.grounding",
                 "pipelines.guardrails.injection",
