@@ -32,7 +32,7 @@ from pipelines.settings import Settings
 from pipelines.training.contexts import Asked, Corpus, Vectors, plain
 from pipelines.training.dataset_card import page
 from pipelines.training.dataset_summary import context_tokens, summary
-from pipelines.training.examples import Encode, Placed, make_examples, usable
+from pipelines.training.examples import Encode, Placed, make_examples, remembering, usable
 from pipelines.training.feedback import Knowledge, Learned, learn
 from pipelines.training.follow_ups import NOT_COMPLETED, Completer, stand_alone
 from pipelines.training.overlap import PASSAGE, overlaps, refuse_repeats, repeated_passages
@@ -83,10 +83,11 @@ def run(job: StageJob) -> None:
     from pipelines.retrieval.embedder import Embedder
 
     embedder = Embedder(job.settings.embedding, threads=job.settings.runtime.threads)
-    source = read_source(job, embedder.encode_queries)
+    encode = remembering(embedder.encode_queries)
+    source = read_source(job, encode)
     prompt = load_prompt(job.inputs.get("prompt", job.settings.dataset.prompt))
     job.report(0, 1, f"placing {len(source.checked.questions)} questions among passages")
-    built = build(source, prompt, job.settings, embedder.encode_queries)
+    built = build(source, prompt, job.settings, encode)
     write(built, source, job.settings, job.output)
     for split in ("train", "validation", "golden"):
         job.notes[split] = len(built.golden) if split == "golden" else len(built.examples[split])

@@ -8,6 +8,9 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from pipelines.contracts import Chunk, Example, Message, Origin, Question, Split, content_id
 from pipelines.generation.prompts import PromptTemplate
 from pipelines.settings import Settings
@@ -16,6 +19,19 @@ from pipelines.training.contexts import Asked, Context, Corpus, Vectors, context
 Encode = Callable[[Sequence[str]], Vectors]
 """Questions to unit vectors, float32 [n, dim]."""
 VALIDATION_ROUNDS = 1
+
+
+def remembering(encode: Encode) -> Encode:
+    """The same encoder, which encodes no text twice: questions are compared before they are placed."""
+    known: dict[str, npt.NDArray[np.float32]] = {}
+
+    def encoded(texts: Sequence[str]) -> Vectors:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, encode(new), strict=True))
+        return np.stack([known[text] for text in texts]) if texts else encode(texts)
+
+    return encoded
 
 
 @dataclass(frozen=True)
