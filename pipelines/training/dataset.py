@@ -155,7 +155,9 @@ def build(source: Source, prompt: PromptTemplate, settings: Settings, encode: En
     located = usable(questions, source.chunks, settings)
     learned = _learned(source, splits, prompt, settings, encode)
     beside = [replace(one, joins=True) for one in usable(source.made, source.chunks, settings)]
-    answered, dropped = _not_asked_already(learned, located)
+    answered, dropped = _not_asked_already(
+        learned, [one for one in located if splits[str(one.question.document)] != "golden"]
+    )
     offered = [one for one in (*located, *answered, *beside) if splits[str(one.question.document)] != "golden"]
     repeated = repeated_passages(source.chunks, [splits[chunk.uri] == "golden" for chunk in source.chunks])
     held = [*(question.question for question in golden), *(each.prompt for each in source.prompts)]

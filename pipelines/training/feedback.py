@@ -75,16 +75,16 @@ class Learned:
 
     def settle(self, dropped: Mapping[str, str], lost: Mapping[str, str]) -> None:
         """Take back what came to nothing: questions by id and lines of pairs, each with its reason."""
-        standing = {pair.line for pair in self.pairs} - set(lost)
-        for question, reason in dropped.items():
-            again = [line for line in self.lines_of[question] if line not in standing]
-            self.used -= set(again)
-            self.leave_out(reason, again)
         kept = {line for name, lines in self.lines_of.items() if name not in dropped for line in lines}
         for line, reason in lost.items():
             if line not in kept:
                 self.used.discard(line)
                 self.leave_out(reason, [line])
+        standing = {pair.line for pair in self.pairs} - set(lost)
+        for question, reason in dropped.items():
+            again = [line for line in self.lines_of[question] if line not in standing]
+            self.used -= set(again)
+            self.leave_out(reason, again)
 
 
 @dataclass(frozen=True)
