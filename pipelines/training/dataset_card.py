@@ -168,7 +168,8 @@ def _feedback(held: Mapping[str, Any]) -> str:
     if not held["lines"]:
         return "There was none."
     told = (
-        f"{held['lines']} lines, {held['used']} of them used; {held['folded']} asked what another line asks, "
+        f"{held['lines']} lines, {held['used']} of them used, {len(held['sent_again'])} sent again; "
+        f"{held['folded']} asked what another line asks, "
         f"{held['decided_by_majority']} questions on which people disagreed were decided by their number."
     )
     parts = [f"{each['count']} ({reason})" for reason, each in held["left_out"].items()]

@@ -40,7 +40,7 @@ def summary(built: "Built", source: "Source", licences: Sequence[LicenceRule] = 
         "not_trainable": {"count": len(built.unlocated), "ids": built.unlocated},
         "kept_from_training": _named(built.kept_out),
         "feedback": _feedback(built.learned),
-        "personal_data": _personal(built.examples, built.golden, source.chunks),
+        "personal_data": personal_data(built.examples, built.golden, source.chunks),
         "licences": _licences(built, source, licences),
     }
 
@@ -80,13 +80,14 @@ def _feedback(learned: Learned) -> dict[str, Any]:
     return {
         "lines": learned.lines,
         "used": len(learned.used),
+        "sent_again": sorted(learned.repeated),
         "folded": learned.folded,
         "decided_by_majority": learned.by_majority,
         "left_out": _named({reason: sorted(ids) for reason, ids in learned.left_out.items()}),
     }
 
 
-def _personal(
+def personal_data(
     examples: Mapping[Split, Sequence[Example]], golden: Sequence[Question], chunks: Sequence[Chunk]
 ) -> dict[str, Any]:
     """Different values of each kind in what a split shows, and in what it asks and answers."""

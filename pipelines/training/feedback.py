@@ -1,10 +1,9 @@
 """What people thought of answers -> questions to train on, and pairs of a better and a worse answer.
 
 Feedback is hostile input: whoever may ask may also write it. Nothing is learned from it that the documents do not hold:
-a liked answer or a correction counts only where a passage has it, word for word or SUPPORTED of its words and every
-figure. What cannot be used is named with its reason, line by line; a line is never dropped in silence.
-Invariants: every line is used, or stands under one reason; lines in another order give the same; nothing about a golden
-document comes out.
+a liked answer or a correction counts only where a passage has every figure and SUPPORTED of its words.
+Invariants: every line is used, stands under one reason, or repeats an id, and is named; lines in another order give
+the same; nothing about a golden document comes out.
 Limits: votes carry no voter, so one person may vote often; a correction that a passage holds may still answer another
 question; names of people are not noticed (guardrails/pii.py).
 """
@@ -61,6 +60,8 @@ class Learned:
     pairs: list[Pair] = field(default_factory=list)
     lines: int = 0
     used: set[str] = field(default_factory=set)
+    repeated: list[str] = field(default_factory=list)
+    """Ids that came before: a line that was sent again."""
     folded: int = 0
     """Lines about a question that another line is about too."""
     by_majority: int = 0
@@ -72,6 +73,12 @@ class Learned:
         known = {line for ids in self.left_out.values() for line in ids}
         if new := [line for line in lines if line not in known and line not in self.used]:
             self.left_out.setdefault(reason, []).extend(new)
+
+    def use(self, lines: Sequence[str]) -> None:
+        """Note lines as used, though something else in them came to nothing."""
+        self.used.update(lines)
+        rest = {reason: [line for line in ids if line not in self.used] for reason, ids in self.left_out.items()}
+        self.left_out = {reason: ids for reason, ids in rest.items() if ids}
 
     def settle(self, dropped: Mapping[str, str], lost: Mapping[str, str]) -> None:
         """Take back what came to nothing: questions by id and lines of pairs, each with its reason."""
@@ -124,7 +131,7 @@ def _once(feedback: Sequence[Feedback], learned: Learned) -> list[Feedback]:
     first: dict[str, Feedback] = {}
     for one in sorted(feedback, key=lambda line: (line.when.isoformat(), line.id, line.model_dump_json())):
         if one.id in first:
-            learned.left_out.setdefault("its id came before", []).append(one.id)
+            learned.repeated.append(one.id)
         else:
             first[one.id] = one
     return list(first.values())
@@ -235,13 +242,13 @@ class _Reader:
 
     def _holding(self, answer: str, places: Sequence[int]) -> int | None:
         """The chunk that holds an answer word for word, else the one that supports it best; None: none does."""
+        shares = [support(answer, [_whole(self.known.chunks[number])]) for number in places]
+        enough = [(number, share) for number, share in zip(places, shares, strict=True) if share >= SUPPORTED]
         words = plain(answer)
-        literal = [number for number in places if words in plain(self.known.chunks[number].text)]
+        literal = [number for number, _ in enough if words in plain(self.known.chunks[number].text)]
         if literal:
             return literal[0]
-        shares = [support(answer, [_whole(self.known.chunks[number])]) for number in places]
-        best = int(np.argmax(shares)) if shares else -1
-        return places[best] if shares and shares[best] >= SUPPORTED else None
+        return max(enough, key=lambda each: each[1])[0] if enough else None
 
     def _personal(self, texts: Sequence[str], chunk: int) -> bool:
         """Whether a text has personal data that its passage's document does not hold."""
@@ -276,7 +283,7 @@ class _Reader:
         )
         self.learned.gold[name] = best.chunk
         self.learned.lines_of[name] = [line for each in ranked if each.chunk == best.chunk for line in each.said.up]
-        self.learned.used.update(self.learned.lines_of[name])
+        self.learned.use(self.learned.lines_of[name])
         for each in ranked:
             if each.chunk != best.chunk:
                 self.learned.leave_out("another answer has more votes", each.said.up)
@@ -310,7 +317,7 @@ class _Reader:
         else:
             uri = self.known.chunks[places[0]].uri
             self._add(Pair(question, uri, self.known.refusal, line.answer, line.chunk_ids, line.id))
-            self.learned.used.add(line.id)
+            self.learned.use([line.id])
 
     def _add(self, pair: Pair) -> None:
         if pair not in self.learned.pairs:

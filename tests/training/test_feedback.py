@@ -4,20 +4,26 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from pipelines import settings as configuration
 from pipelines.contracts import Example, Feedback, Message, Question
 from pipelines.generation.prompts import PromptTemplate, load_prompt
+from pipelines.guardrails.grounding import support
 from pipelines.settings import Settings
 from pipelines.training.contexts import Vectors
 from pipelines.training.dataset import Built, Source, build
 from pipelines.training.examples import Encode
+from pipelines.training.feedback import SUPPORTED
 from pipelines.training.questions import check
 from tests.training.conftest import World
 
 REFUSAL = "The documents do not answer this."
+NEW = "What is ordered when the probe has lost its lid?"
 SEED = {"seed": 1}
 """With it the documents on spares are trained on."""
 
@@ -87,9 +93,6 @@ def left_out(made: Built) -> dict[str, str]:
 
 def from_feedback(made: Built) -> list[Example]:
     return [each for found in made.examples.values() for each in found if each.origin == "feedback" and each.answerable]
-
-
-NEW = "What is ordered when the probe has lost its lid?"
 
 
 def test_a_liked_answer_that_a_passage_holds_is_trained_on(
@@ -201,7 +204,7 @@ def test_a_line_sent_twice_counts_once(
     sent = line("1", NEW, "SP-330", "up", document=trained)
     made = built(source, prompt, settings, [sent, sent])
     assert made.learned.used == {"1"}
-    assert made.learned.left_out == {"its id came before": ["1"]}
+    assert (made.learned.repeated, left_out(made)) == (["1"], {})
 
 
 def test_a_question_of_the_question_file_is_not_asked_again_but_its_pair_counts(
@@ -279,6 +282,41 @@ def test_a_follow_up_is_learned_in_the_words_that_serving_asks(
     unknown = configuration.load(overrides={"retrieval": {"passages": 2, "rewrite": "none"}, "dataset": SEED})
     made = built(source, prompt, unknown, [said])
     assert left_out(made) == {"1": "a follow-up, and retrieval.rewrite is none"}
+
+
+SAID = st.one_of(
+    st.text(max_size=40), st.sampled_from(["SP-330", "SP-331", REFUSAL, "27 days", "Ring +44 1539 555 0140.", NEW])
+)
+
+
+@hypothesis.settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(SAID, SAID, st.sampled_from(["up", "down", None]), st.none() | SAID, st.none() | SAID),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_whatever_is_written_every_line_is_used_or_named_and_only_passages_teach(
+    source: Source,
+    prompt: PromptTemplate,
+    settings: Settings,
+    plain_build: Built,
+    said: list[tuple[str, str, str | None, str | None, str | None]],
+) -> None:
+    lines = [
+        line(str(n), question, answer, thumb, correction=correction, preferred=preferred)
+        for n, (question, answer, thumb, correction, preferred) in enumerate(said)
+    ]
+    made = built(source, prompt, settings, lines)
+    assert made.learned.used.isdisjoint(left_out(made))
+    assert made.learned.used | set(left_out(made)) == {one.id for one in lines}
+    assert (made.golden, made.splits) == (plain_build.golden, plain_build.splits)
+    texts = {chunk.id: chunk for chunk in source.chunks}
+    for example in from_feedback(made):
+        shown = [f"{texts[name].title} {texts[name].text}" for name in example.chunk_ids]
+        assert support(example.messages[-1].content, shown) >= SUPPORTED
+    assert all(made.splits[pair.document] == pair.split for pair in made.preferences)
 
 
 def test_questions_without_turns_are_written_as_before() -> None:
