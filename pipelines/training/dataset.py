@@ -92,6 +92,10 @@ def run(job: StageJob) -> None:
     for split in ("train", "validation", "golden"):
         job.notes[split] = len(built.golden) if split == "golden" else len(built.examples[split])
     job.notes["preferences"] = len(built.preferences)
+    if (learned := built.learned).lines:
+        job.report(
+            1, 1, f"{len(learned.used)} of {learned.lines} lines of feedback used; card.html says why not the rest"
+        )
     job.report(1, 1, f"{job.notes['train']} examples to train on, {job.notes['golden']} golden questions")
 
 

@@ -75,7 +75,7 @@ def test_mlflow_knows_the_dataset_by_the_digests_of_its_release(lived: World) ->
     known = {each.dataset.name: each.dataset.digest for each in run.inputs.dataset_inputs}
     assert known == {name: outputs[f"{name}.jsonl"][:36] for name in ("train", "validation")}  # no feedback, no pairs
     release = lived.json("releases")["releases"][0]["id"]
-    assert run.data.tags["groundwork.dataset"] == lived.json("release", "show", release)["parts"]["dataset"]
+    assert run.data.tags["groundwork.dataset"] == lived.json("release", "show", release)["manifest"]["parts"]["dataset"]
 
 
 def test_one_changed_parameter_runs_what_depends_on_it(lived: World, tmp_path: Path) -> None:
