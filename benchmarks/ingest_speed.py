@@ -193,7 +193,7 @@ def embedded(workspace: Path) -> tuple[list[str], "np.ndarray[Any, Any]"]:
     import pyarrow.parquet as pq
 
     from pipelines.retrieval.index import vectors_of
-    from pipelines.retrieval.index_writing import search_text
+    from pipelines.retrieval.terms import search_text
 
     rows = pq.read_table(workspace / "embed" / "vectors.parquet")
     fields = (rows.column(name).to_pylist() for name in ("title", "heading_path", "text"))

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from pipelines.artifacts import arrow_schema
 from pipelines.contracts import Chunk
 from pipelines.retrieval.index import CHUNK_COLUMNS, vector_column, vectors_of
-from pipelines.retrieval.index_writing import search_text
+from pipelines.retrieval.terms import search_text
 
 CHUNKS_A_DOCUMENT = 16
 NEAR = 20

@@ -121,6 +121,13 @@ class Hit(Contract):
     parts: dict[str, float]
 
 
+class Message(Contract):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
 class Question(Contract):
     """A line of a question file (DESIGN.md section 8). No answers: the documents do not answer."""
 
@@ -132,6 +139,8 @@ class Question(Contract):
     end: int | None = None
     evidence: str = ""
     slice: str = "all"
+    turns: tuple[Message, ...] = Field((), exclude_if=lambda turns: not turns)
+    """What was said before, oldest first: the question is a follow-up."""
 
 
 class Expectation(Contract):
@@ -227,6 +236,28 @@ class Preference(Contract):
     origin: Origin
     split: Split
     slice: str = "all"
+
+
+class Feedback(Contract):
+    """A line of a feedback file: what somebody thought of an answer that was shown."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    question: str
+    turns: tuple[Message, ...] = ()
+    """What was said before, oldest first."""
+    answer: str
+    """What was shown."""
+    thumb: Literal["up", "down"] | None = None
+    correction: str | None = None
+    """What should have been said."""
+    preferred: str | None = None
+    """Another answer that was liked better than the one shown."""
+    document: str | None = None
+    """uri of the document that the question is about, where somebody knows."""
+    chunk_ids: tuple[str, ...] = ()
+    """The passages that the answer was made from."""
+    when: datetime
 
 
 class Citation(Contract):

@@ -18,6 +18,7 @@ from typing import Any
 from pipelines.artifacts import STAGE_FILE, Workspace, read_json
 from pipelines.contracts import Release
 from pipelines.errors import SettingsError
+from pipelines.release.manifest import outputs_digest
 from pipelines.release.review_tags import OUTCOME, REQUEST, REVIEW, Tagged
 from pipelines.release.webhook import EVENT
 from pipelines.settings import Settings
@@ -28,6 +29,8 @@ ALIASES = {"pending": "staging", "production": "production", "previous": "previo
 """State of a release to the alias that its model version carries."""
 METRICS_AT_ONCE = 1000
 """Most that MLflow takes in one call."""
+DATASET_DIGEST = 36
+"""Most characters that MLflow takes of a dataset's digest."""
 MOST_OF_A_TAG = 5000
 """Characters that MLflow takes of a tag's value."""
 WEBHOOK = "groundwork-decisions"
@@ -102,8 +105,10 @@ class Registry:
             self.mlflow.log_params(_flat({"training": self.settings.training.model_dump(mode="json")}))
             self.mlflow.log_param("base_model", self.settings.generation.base_model)
             self._log_curves(read_json(folder / "curves.json"))
-            for split in ("train", "validation"):
-                self._log_dataset(self.workspace.stage("dataset") / f"{split}.jsonl", split)
+            dataset = self.workspace.stage("dataset")
+            self.mlflow.set_tag("groundwork.dataset", outputs_digest(dataset))
+            for split in ("train", "validation", "preferences"):
+                self._log_dataset(dataset / f"{split}.jsonl", split)
             self._log_files(folder, "curves.html", "training.json")
             self._log_measured(folder)
 
@@ -179,12 +184,12 @@ class Registry:
     def _log_dataset(self, path: Path, context: str) -> None:
         import pandas as pd
 
-        frame = pd.read_json(path, lines=True) if path.stat().st_size else pd.DataFrame()
-        if frame.empty:
-            return
+        if not path.exists() or not path.stat().st_size:
+            return  # a set without a line, or one that an older run did not write
+        frame = pd.read_json(path, lines=True)
         digests = read_json(path.parent / STAGE_FILE)["outputs"]
         texts = frame[[c for c in ("id", "question", "document", "origin", "slice") if c in frame]].astype(str)
-        dataset = self.mlflow.data.from_pandas(texts, name=path.stem, digest=digests[path.name][:8])
+        dataset = self.mlflow.data.from_pandas(texts, name=path.stem, digest=digests[path.name][:DATASET_DIGEST])
         self.mlflow.log_input(dataset, context=context)
 
     def _log_measured(self, folder: Path) -> None:

@@ -199,6 +199,15 @@ class Retrieval(Model):
         return weights
 
 
+class LicenceRule(Model):
+    """The licence of the documents whose uri a glob matches."""
+
+    glob: str = Field(min_length=1)
+    """As in `AccessRule`."""
+    licence: str = Field(min_length=1, max_length=200)
+    """As the card is to name it; an SPDX identifier where there is one."""
+
+
 class Dataset(Model):
     """Stage `dataset`."""
 
@@ -216,6 +225,8 @@ class Dataset(Model):
     """Questions made from each chunk when there is no question file."""
     made_per_chunk: int = Field(ge=0)
     """Questions made from each training chunk beside those of a question file, to be trained on."""
+    licences: tuple[LicenceRule, ...]
+    """The first rule that matches decides, before what a document says of itself."""
 
 
 class Training(Model):
@@ -363,6 +374,7 @@ class Files(Model):
     sources: tuple[Annotated[str, BeforeValidator(_text)], ...]
     """Folders, files, globs, archives, addresses: documents/sources/locations.py."""
     questions: Path | None
+    feedback: Path | None
     golden_prompts: Path | None
     attacks: Path
 

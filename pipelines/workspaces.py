@@ -80,11 +80,12 @@ def _remembered(root: Path) -> dict[str, Any]:
 
 
 def _files(choices: Choices) -> dict[str, Any]:
-    """`--sources` and `--qa` as settings: foreign sources come without the sample's questions and prompts."""
+    """`--sources` and `--qa` as settings: foreign sources come without the sample's questions, feedback and prompts."""
     files: dict[str, Any] = {}
     if choices.sources:
         files["sources"] = [absolute(each) for each in choices.sources]
         files["questions"] = None
+        files["feedback"] = None
         files["golden_prompts"] = None
     if choices.questions is not None:
         if not choices.questions.exists():

@@ -15,9 +15,8 @@ import pyarrow as pa
 
 from pipelines.contracts import Chunk
 from pipelines.retrieval.index import HIT, READ, OpenIndex, chunks_of, vectors_of
-from pipelines.retrieval.index_writing import search_text
 from pipelines.retrieval.lexicon import Lexicon
-from pipelines.retrieval.terms import terms
+from pipelines.retrieval.terms import search_text, terms
 
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]

@@ -21,7 +21,7 @@ from pipelines.retrieval import index, index_writing
 from pipelines.retrieval.embed_shards import embed_ahead, together
 from pipelines.retrieval.embedder import Embedder
 from pipelines.retrieval.index import CHUNK_COLUMNS, POINTER, VECTORS, IndexPointer
-from pipelines.retrieval.index_writing import search_text
+from pipelines.retrieval.terms import search_text
 from pipelines.retrieval.vectorcache import Halves, VectorCache
 
 GROUP = 8_192

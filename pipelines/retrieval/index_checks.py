@@ -26,9 +26,9 @@ from pipelines.retrieval.index import (
     vectors_of,
 )
 from pipelines.retrieval.index_versions import parts
-from pipelines.retrieval.index_writing import APPROXIMATE_FROM, search_text
+from pipelines.retrieval.index_writing import APPROXIMATE_FROM
 from pipelines.retrieval.lexicon import Lexicon, empty_lexicon
-from pipelines.retrieval.terms import terms
+from pipelines.retrieval.terms import search_text, terms
 
 LENGTH_WITHIN = 2e-3
 """How far from 1 a vector's length may be: float16 keeps three digits."""

@@ -46,7 +46,7 @@ from pipelines.retrieval.index import (
     writing,
 )
 from pipelines.retrieval.lexicon import Lexicon, empty_lexicon
-from pipelines.retrieval.terms import terms
+from pipelines.retrieval.terms import search_text, terms
 from pipelines.settings import Settings
 
 APPROXIMATE_FROM = 5_000
@@ -329,11 +329,6 @@ def _taken(vectors: Path, rows: Ints) -> Iterator[pa.Table]:
             for start in range(0, part.num_rows, ADDED_AT_ONCE):
                 yield part.slice(start, ADDED_AT_ONCE)
         first += size
-
-
-def search_text(title: str, heading_path: Sequence[str], text: str) -> str:
-    """What is embedded and matched of a chunk: title, headings, text."""
-    return "\n".join([*([title] if title else []), *(part for part in heading_path if part != title), text])
 
 
 # --- indices and counts ----------------------------------------------------------------------

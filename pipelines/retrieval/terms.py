@@ -6,7 +6,7 @@ Limits: Chinese, Japanese and Thai, written without spaces, are cut into pairs o
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import Stemmer
@@ -39,6 +39,11 @@ def terms(text: str) -> list[str]:
     A joined name gives itself without its separators, and each of its parts: `RK-110` gives `rk110 rk 110`.
     """
     return [term for word in _WORD.findall(_POSSESSIVE.sub("", text)) for term in _of_word(word)]
+
+
+def search_text(title: str, heading_path: Sequence[str], text: str) -> str:
+    """What is embedded and matched of a chunk: title, headings, text."""
+    return "\n".join([*([title] if title else []), *(part for part in heading_path if part != title), text])
 
 
 @lru_cache(maxsize=1 << 17)

@@ -1,33 +1,45 @@
-"""documents, chunks, vectors, questions -> train, validation and golden sets, split by document.
+"""documents, chunks, vectors, questions, feedback -> train, validation and golden sets, split by document.
 
 Invariants: no chunk of a golden document is shown in training or validation, and none of a validation
-document in training; the golden set holds questions as they were asked, never synthetic ones beside
-curated ones; made questions train beside curated ones, and are marked; equal input gives equal bytes.
-Limits: one context window of `retrieval.passages` passages per example; single-turn questions.
+document in training; no question that evaluation asks is trained on (overlap.py); the golden set holds
+questions as they were asked, never synthetic ones beside curated ones; made questions train beside curated
+ones, and are marked; equal input gives equal bytes, and without feedback and follow-ups the sets are those
+that questions alone give.
+Limits: one context window of `retrieval.passages` passages per example.
 """
 
-import random
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipelines.artifacts import StageJob, read_lines, read_rows, write_json, write_lines, write_text
-from pipelines.contracts import Chunk, Document, Example, Message, Origin, Question, Split, content_id
+from pipelines.contracts import (
+    Chunk,
+    Document,
+    Example,
+    Feedback,
+    Origin,
+    Preference,
+    Question,
+    Split,
+)
 from pipelines.errors import DatasetError, StageError
 from pipelines.generation.prompts import PromptTemplate, load_prompt
 from pipelines.settings import Settings
-from pipelines.training.contexts import Asked, Context, Corpus, Vectors, contexts, plain
+from pipelines.training.contexts import Asked, Corpus, Vectors, plain
 from pipelines.training.dataset_card import page
+from pipelines.training.dataset_summary import context_tokens, summary
+from pipelines.training.examples import Encode, Placed, make_examples, remembering, usable
+from pipelines.training.feedback import Knowledge, Learned, learn
+from pipelines.training.follow_ups import NOT_COMPLETED, Completer, stand_alone
+from pipelines.training.overlap import PASSAGE, overlaps, refuse_repeats, repeated_passages
+from pipelines.training.preferences import preferences
 from pipelines.training.questions import Checked, check
 from pipelines.training.splits import groups_of, split_documents
 
-Encode = Callable[[Sequence[str]], Vectors]
-"""Questions to unit vectors, float32 [n, dim]."""
-VALIDATION_ROUNDS = 1
+ASKED_ALREADY = "asked in the question file"
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,11 @@ class Source:
     """Of the questions of `checked`."""
     made: tuple[Question, ...] = ()
     """Questions made from chunks, to be trained on beside curated ones."""
+    feedback: tuple[Feedback, ...] = ()
+    prompts: tuple[str, ...] = ()
+    """What evaluation asks beside the golden questions."""
+    name: str = "the questions"
+    """Of the question file, in messages."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,10 @@ class Built:
     splits: dict[str, Split]
     unlocated: tuple[str, ...]
     """Ids of answerable questions whose answer no chunk holds: evaluated, not trained on."""
+    preferences: tuple[Preference, ...] = ()
+    kept_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ids of questions that were not trained on because evaluation would know them, by reason."""
+    learned: Learned = field(default_factory=Learned)
 
 
 def run(job: StageJob) -> None:
@@ -61,34 +82,49 @@ def run(job: StageJob) -> None:
     from pipelines.retrieval.embedder import Embedder
 
     embedder = Embedder(job.settings.embedding, threads=job.settings.runtime.threads)
-    source = read_source(job, embedder.encode_queries)
+    encode = remembering(embedder.encode_queries)
+    source = read_source(job, encode)
     prompt = load_prompt(job.inputs.get("prompt", job.settings.dataset.prompt))
     job.report(0, 1, f"placing {len(source.checked.questions)} questions among passages")
-    built = build(source, prompt, job.settings, embedder.encode_queries)
-    write(built, source, job.output)
+    built = build(source, prompt, job.settings, encode)
+    write(built, source, job.settings, job.output)
     for split in ("train", "validation", "golden"):
         job.notes[split] = len(built.golden) if split == "golden" else len(built.examples[split])
+    job.notes["preferences"] = len(built.preferences)
+    if (learned := built.learned).lines:
+        job.report(
+            1, 1, f"{len(learned.used)} of {learned.lines} lines of feedback used; card.html says why not the rest"
+        )
     job.report(1, 1, f"{job.notes['train']} examples to train on, {job.notes['golden']} golden questions")
 
 
 def read_source(job: StageJob, encode: Encode) -> Source:
-    """Documents, chunks, vectors, and questions: those of the file, or made from the chunks."""
+    """Documents, chunks, vectors, feedback, and questions: those of the file, or made from the chunks."""
     from pipelines.training.synthetic import make_questions
 
     wanted = job.settings.dataset
     documents = {document.uri: document for document in read_rows(job.inputs["ingest"] / "documents.parquet", Document)}
     chunks = read_rows(job.inputs["chunk"] / "chunks.parquet", Chunk)
     vectors = read_vectors(job.inputs["embed"] / "vectors.parquet", chunks)
+    feedback = read_lines(job.inputs["feedback"], Feedback) if "feedback" in job.inputs else []
+    prompts = asked_in(job.inputs["golden_prompts"]) if "golden_prompts" in job.inputs else ()
     if (file := job.inputs.get("questions")) is not None:
-        checked = check(read_lines(file, Question), documents, source=file.name)
+        completer = Completer(chunks, job.settings.retrieval.rewrite)
+        asked, lost = stand_alone(read_lines(file, Question), completer)
+        checked = check(asked, documents, source=file.name)
+        if lost:
+            checked = replace(checked, left_out={**checked.left_out, NOT_COMPLETED: lost})
         beside: list[Question] = []
         if wanted.made_per_chunk:
             job.report(0, 1, "making questions from the documents, to train on beside those of the file")
             beside = make_questions(documents, chunks, vectors, encode, wanted=wanted.made_per_chunk, settings=wanted)
-        return Source(documents, chunks, vectors, checked, "curated", tuple(beside))
-    job.report(0, 1, "no question file: making questions from the documents")
-    made = make_questions(documents, chunks, vectors, encode, wanted=wanted.synthetic_per_chunk, settings=wanted)
-    return Source(documents, chunks, vectors, check(made, documents, source="questions made from chunks"), "synthetic")
+        origin: Origin = "curated"
+    else:
+        job.report(0, 1, "no question file: making questions from the documents")
+        made = make_questions(documents, chunks, vectors, encode, wanted=wanted.synthetic_per_chunk, settings=wanted)
+        checked, beside, origin = check(made, documents, source="questions made from chunks"), [], "synthetic"
+    name = file.name if file is not None else "questions made from chunks"
+    return Source(documents, chunks, vectors, checked, origin, tuple(beside), tuple(feedback), prompts, name)
 
 
 def read_vectors(path: Path, chunks: Sequence[Chunk]) -> Vectors:
@@ -107,176 +143,146 @@ def read_vectors(path: Path, chunks: Sequence[Chunk]) -> Vectors:
 
 
 def build(source: Source, prompt: PromptTemplate, settings: Settings, encode: Encode) -> Built:
-    """Split the questions by document and show those of train and validation among passages."""
+    """Split the questions by document and show those of train and validation among passages.
+
+    Raises DatasetError when nothing can be trained on, and where a question file asks the same in two splits.
+    """
     questions = source.checked.questions
     splits = split_documents(
         groups_of(list(source.documents.values())), {str(q.document) for q in questions}, settings.dataset
     )
-    usable = _usable(questions, source.chunks, settings)
-    beside = [replace(one, joins=True) for one in _usable(source.made, source.chunks, settings)]
-    origins = {question.id: source.origin for question in questions}
-    examples: dict[Split, list[Example]] = {}
-    shown: dict[Split, set[Split]] = {"train": {"train"}, "validation": {"train", "validation"}}
-    for split, visible in shown.items():
-        offered = [*usable, *beside] if split == "train" else usable
-        asked = [one for one in offered if splits[str(one.question.document)] == split]
-        allowed = np.array([splits[chunk.uri] in visible for chunk in source.chunks], dtype=np.bool_)
-        corpus = Corpus(source.chunks, source.vectors, allowed)
-        examples[split] = _examples(asked, corpus, split, prompt, settings, encode, origins)
+    golden = [question for question in questions if splits[str(question.document)] == "golden"]
+    if source.origin == "curated":
+        rest = [question for question in questions if splits[str(question.document)] != "golden"]
+        refuse_repeats(rest, golden, source.name)
+    located = usable(questions, source.chunks, settings)
+    learned = _learned(source, splits, prompt, settings, encode)
+    beside = [replace(one, joins=True) for one in usable(source.made, source.chunks, settings)]
+    answered, dropped = _not_asked_already(
+        learned, [one for one in located if splits[str(one.question.document)] != "golden"]
+    )
+    offered = [one for one in (*located, *answered, *beside) if splits[str(one.question.document)] != "golden"]
+    repeated = repeated_passages(source.chunks, [splits[chunk.uri] == "golden" for chunk in source.chunks])
+    held = [*(question.question for question in golden), *source.prompts]
+    kept, kept_out = _kept(offered, repeated, held, encode)
+    placed = _placed(kept, repeated, source, splits, learned, prompt, settings, encode)
+    examples: dict[Split, list[Example]] = {split: [one.example for one in found] for split, found in placed.items()}
     if not examples["train"]:
         raise DatasetError(
             "No question can be trained on: none of the training documents' questions has its answer in a chunk. "
             "Give questions `start` and `end`, `evidence`, or answers that occur in the document."
         )
-    golden = [question for question in questions if splits[str(question.document)] == "golden"]
-    kept = {one.question.id for one in usable}
-    return Built(examples, golden, splits, tuple(q.id for q in questions if q.id not in kept))
+    dropped |= {name: reason for reason, ids in kept_out.items() for name in ids if name in learned.gold}
+    known = overlaps([pair.question for pair in learned.pairs], held, encode)
+    gone = {learned.pairs[number].line: found.reason for number, found in known.items()}
+    chosen = _preferences(learned, dropped, gone, kept, placed, source, prompt)
+    ids = {one.question.id for one in located}
+    return Built(
+        examples,
+        golden,
+        splits,
+        tuple(q.id for q in questions if q.id not in ids),
+        chosen,
+        {reason: tuple(names) for reason, names in kept_out.items()},
+        learned,
+    )
 
 
-def _usable(questions: Sequence[Question], chunks: Sequence[Chunk], settings: Settings) -> list[Asked]:
-    """Questions that can be shown among passages: unanswerable, or with few enough gold chunks."""
-    located = [Asked(question, gold_chunks(question, chunks)) for question in questions]
-    most = settings.retrieval.passages
-    return [one for one in located if (one.gold or not one.question.answers) and len(one.gold) <= most]
+def _learned(
+    source: Source, splits: Mapping[str, Split], prompt: PromptTemplate, settings: Settings, encode: Encode
+) -> Learned:
+    completer = Completer(source.chunks, settings.retrieval.rewrite)
+    known = Knowledge(source.documents, source.chunks, source.vectors, splits, prompt.refusal, encode, completer)
+    return learn(source.feedback, known)
 
 
-def gold_chunks(question: Question, chunks: Sequence[Chunk]) -> tuple[int, ...]:
-    """Indices of the chunks that hold a question's answer: one that holds it whole, else all it touches."""
-    if question.start is None or question.end is None or not question.answers:
-        return ()
-    start, end = question.start, question.end
-    touched = [
-        (min(chunk.end, end) - max(chunk.start, start), -number)
-        for number, chunk in enumerate(chunks)
-        if chunk.uri == question.document and chunk.start < end and chunk.end > start
-    ]
-    if not touched:
-        return ()
-    best = -max(touched)[1]
-    answers = [plain(answer) for answer in question.answers]
-    whole = chunks[best].start <= start and end <= chunks[best].end
-    if whole or any(answer in plain(chunks[best].text) for answer in answers):
-        return (best,)
-    return tuple(sorted(-number for _, number in touched))
+def _not_asked_already(learned: Learned, located: Sequence[Asked]) -> tuple[list[Asked], dict[str, str]]:
+    """Feedback's questions that no other question asks, and the others with the reason."""
+    known = {plain(one.question.question) for one in located}
+    new, dropped = [], {}
+    for question in learned.questions:
+        if plain(question.question) in known:
+            dropped[question.id] = ASKED_ALREADY
+        else:
+            new.append(Asked(question, (learned.gold[question.id],)))
+    return new, dropped
 
 
-def target(question: Question, gold: Sequence[Chunk]) -> str:
-    """The accepted answer to learn: the first that the passages hold word for word, else the first."""
-    texts = [plain(chunk.text) for chunk in gold]
-    return next((a for a in question.answers if any(plain(a) in text for text in texts)), question.answers[0])
+def _kept(
+    offered: Sequence[Asked], repeated: frozenset[int], held: Sequence[str], encode: Encode
+) -> tuple[list[Asked], dict[str, list[str]]]:
+    """Questions that evaluation does not know, and ids of the others by reason."""
+    found = overlaps([one.question.question for one in offered], held, encode)
+    kept: list[Asked] = []
+    kept_out: dict[str, list[str]] = {}
+    for number, one in enumerate(offered):
+        if number in found:
+            kept_out.setdefault(found[number].reason, []).append(one.question.id)
+        elif repeated & set(one.gold):
+            kept_out.setdefault(PASSAGE, []).append(one.question.id)
+        else:
+            kept.append(one)
+    return kept, kept_out
 
 
-def write(built: Built, source: Source, output: Path) -> None:
-    """train.jsonl, validation.jsonl, golden.jsonl, splits.json, summary.json, card.html."""
-    write_lines(output / "train.jsonl", built.examples["train"])
-    write_lines(output / "validation.jsonl", built.examples["validation"])
-    write_lines(output / "golden.jsonl", built.golden)
-    write_json(output / "splits.json", built.splits)
-    told = summary(built, source)
-    write_json(output / "summary.json", told)
-    write_text(output / "card.html", page(told, built.examples, list(_shown(built, source).values())))
-
-
-def summary(built: Built, source: Source) -> dict[str, Any]:
-    """Counts by split, origin and slice, tokens of contexts, and what was left out."""
-    examples = [example for split in built.examples.values() for example in split]
-    shown = _shown(built, source)
-    return {
-        "origin": source.origin,
-        "golden_is_synthetic": source.origin == "synthetic",
-        "documents": dict(sorted(Counter(built.splits.values()).items())),
-        "examples": {split: _counts(found) for split, found in built.examples.items()},
-        "golden": {
-            "answerable": sum(bool(question.answers) for question in built.golden),
-            "unanswerable": sum(not question.answers for question in built.golden),
-            "slices": dict(sorted(Counter(question.slice for question in built.golden).items())),
-        },
-        "context_tokens": _distribution(list(shown.values())),
-        "examples_per_context": round(len(examples) / max(len(shown), 1), 2),
-        "left_out": {reason: {"count": len(ids), "ids": ids} for reason, ids in source.checked.left_out.items()},
-        "not_trainable": {"count": len(built.unlocated), "ids": built.unlocated},
-    }
-
-
-def _shown(built: Built, source: Source) -> dict[tuple[str, ...], int]:
-    """Every context that examples are shown, and its tokens."""
-    tokens = {chunk.id: chunk.tokens for chunk in source.chunks}
-    examples = [example for split in built.examples.values() for example in split]
-    return {example.chunk_ids: sum(tokens[name] for name in example.chunk_ids) for example in examples}
-
-
-def _examples(
-    asked: Sequence[Asked],
-    corpus: Corpus,
-    split: Split,
+def _placed(
+    kept: Sequence[Asked],
+    repeated: frozenset[int],
+    source: Source,
+    splits: Mapping[str, Split],
+    learned: Learned,
     prompt: PromptTemplate,
     settings: Settings,
     encode: Encode,
-    origins: Mapping[str, Origin],
-) -> list[Example]:
-    if not asked:
-        return []
-    made = contexts(
-        asked,
-        encode([one.question.question for one in asked]),
-        corpus,
-        passages=settings.retrieval.passages,
-        unanswerable_share=settings.dataset.unanswerable_share,
-        rounds=settings.dataset.contexts_per_question if split == "train" else VALIDATION_ROUNDS,
-        rng=random.Random(f"{settings.dataset.seed}-{split}"),
-    )
-    return [
-        example for context in made for example in _of_context(context, asked, corpus.chunks, split, prompt, origins)
-    ]
-
-
-def _of_context(
-    context: Context,
-    asked: Sequence[Asked],
-    chunks: Sequence[Chunk],
-    split: Split,
-    prompt: PromptTemplate,
-    origins: Mapping[str, Origin],
-) -> list[Example]:
-    """One example a question; those of a context share every message up to the question."""
-    passages = [chunks[number] for number in context.chunks]
-    ids = tuple(chunk.id for chunk in passages)
-    examples = []
-    for number in (*context.answerable, *context.refused):
-        one = asked[number]
-        answerable = number in context.answerable
-        said = target(one.question, [chunks[gold] for gold in one.gold]) if answerable else prompt.refusal
-        messages = (*prompt.messages(passages, one.question.question), Message(role="assistant", content=said))
-        examples.append(
-            Example(
-                id=content_id("example", prompt.digest, ids, one.question.question, said),
-                messages=messages,
-                chunk_ids=ids,
-                document=str(one.question.document),
-                answerable=answerable,
-                origin=origins.get(one.question.id, "synthetic"),
-                split=split,
-                slice=one.question.slice,
-            )
+) -> dict[Split, list[Placed]]:
+    """Examples of train and validation; questions made from documents train alone."""
+    origins: dict[str, Origin] = {question.id: source.origin for question in source.checked.questions}
+    origins |= dict.fromkeys(learned.gold, "feedback")
+    made = {question.id for question in source.made}
+    shown: dict[Split, set[Split]] = {"train": {"train"}, "validation": {"train", "validation"}}
+    placed: dict[Split, list[Placed]] = {}
+    for split, visible in shown.items():
+        asked = [one for one in kept if splits[str(one.question.document)] == split]
+        if split == "validation":
+            asked = [one for one in asked if one.question.id not in made]
+        allowed = np.array(
+            [splits[chunk.uri] in visible and number not in repeated for number, chunk in enumerate(source.chunks)],
+            dtype=np.bool_,
         )
-    return examples
+        corpus = Corpus(source.chunks, source.vectors, allowed)
+        placed[split] = make_examples(asked, corpus, split, prompt, settings, encode, origins)
+    return placed
 
 
-def _counts(examples: Sequence[Example]) -> dict[str, Any]:
-    counted: Mapping[str, int] = Counter(example.slice for example in examples)
-    return {
-        "examples": len(examples),
-        "contexts": len({example.chunk_ids for example in examples}),
-        "answerable": sum(example.answerable for example in examples),
-        "refusals": sum(not example.answerable for example in examples),
-        "origins": dict(sorted(Counter(example.origin for example in examples).items())),
-        "slices": dict(sorted(counted.items())),
-    }
+def _preferences(
+    learned: Learned,
+    dropped: Mapping[str, str],
+    gone: Mapping[str, str],
+    kept: Sequence[Asked],
+    placed: Mapping[Split, Sequence[Placed]],
+    source: Source,
+    prompt: PromptTemplate,
+) -> tuple[Preference, ...]:
+    """Preferences of the pairs that stand; feedback's own account of its lines is settled on the way.
+
+    `dropped`: feedback's questions that became no example; `gone`: lines whose pair evaluation would know.
+    """
+    of_id = {one.question.id: one.question for one in kept}
+    every = [one for found in placed.values() for one in found]
+    asked = {one.example.id: of_id[one.question] for one in every}
+    pairs = [pair for pair in learned.pairs if pair.line not in gone]
+    found, lost = preferences(pairs, [one.example for one in every], asked, source.chunks, prompt)
+    learned.settle(dropped, {**gone, **lost})
+    return tuple(found)
 
 
-def _distribution(values: Sequence[int]) -> dict[str, float]:
-    """Smallest, median, 95th percentile, largest: passages' tokens as the embedding model counts them."""
-    if not values:
-        return {}
-    named = {"min": 0.0, "median": 50.0, "p95": 95.0, "max": 100.0}
-    return {name: round(float(np.percentile(values, share)), 1) for name, share in named.items()}
+def write(built: Built, source: Source, settings: Settings, output: Path) -> None:
+    """train, validation, golden and preferences as JSON Lines; splits.json, summary.json, card.html."""
+    write_lines(output / "train.jsonl", built.examples["train"])
+    write_lines(output / "validation.jsonl", built.examples["validation"])
+    write_lines(output / "golden.jsonl", built.golden)
+    write_lines(output / "preferences.jsonl", built.preferences)
+    write_json(output / "splits.json", built.splits)
+    told = summary(built, source, settings.dataset.licences)
+    write_json(output / "summary.json", told)
+    write_text(output / "card.html", page(told, built.examples, context_tokens(built.examples, source.chunks)))

@@ -2,7 +2,7 @@
 
 Answers those questions of a datasheet (Gebru et al., "Datasheets for Datasets", 2021) that a pipeline can.
 Invariants: one file, nothing fetched; all text is escaped; equal datasets give equal bytes.
-Not covered: who may use the documents. They carry no licence; whoever brings them knows.
+Nothing personal is shown as such: counts alone. Not covered: whether a licence allows what is done; people judge that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,15 @@ SHOWN = 6
 """Examples of each split."""
 BINS = 24
 SPLITS: tuple[Split, ...] = ("train", "validation", "golden")
+PERSONAL = {
+    "email": "e-mail",
+    "phone": "phone",
+    "iban": "IBAN",
+    "card": "payment card",
+    "national_id": "national id",
+    "ip": "IP address",
+}
+"""Kinds of personal data, as the page calls them."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -44,7 +53,8 @@ svg {{ width: 100%; height: 9rem; }} rect {{ fill: var(--bar); }}
 <p>A document is in one split alone: no passage of a golden document is shown in training or validation.</p>
 <div class="wide"><table><thead><tr><th scope="col">split</th><th scope="col">documents</th>
 <th scope="col">examples</th><th scope="col">to answer</th><th scope="col">to refuse</th><th scope="col">contexts</th>
-<th scope="col">written by people</th><th scope="col">made from documents</th></tr></thead>
+<th scope="col">written by people</th><th scope="col">made from documents</th><th scope="col">from feedback</th>
+<th scope="col">preferences</th></tr></thead>
 <tbody>{splits}</tbody></table></div>
 <h2>Slices</h2>
 <p>Shares of each split: what is trained on should look like what is asked.</p>
@@ -54,6 +64,16 @@ svg {{ width: 100%; height: 9rem; }} rect {{ fill: var(--bar); }}
 {picture}
 <h2>Left out</h2>
 <p>{left_out}</p>
+<h2>Feedback</h2>
+<p>{feedback}</p>
+<h2>Personal data</h2>
+<p>Different values by form and checksum (guardrails/pii.py); names of people and addresses are not counted.</p>
+<div class="wide"><table><thead><tr><th scope="col">split</th><th scope="col">where</th>{kinds}</tr></thead>
+<tbody>{personal}</tbody></table></div>
+<h2>Licences</h2>
+<p>Of documents, as the settings (dataset.licences) or they themselves say.</p>
+<div class="wide"><table><thead><tr><th scope="col">licence</th>{heads}</tr></thead>
+<tbody>{licences}</tbody></table></div>
 <h2>Examples</h2>
 <div class="wide"><table class="examples"><thead><tr><th scope="col">split</th><th scope="col">question</th>
 <th scope="col">answer to learn</th><th scope="col">document</th><th scope="col">origin</th></tr></thead>
@@ -78,6 +98,10 @@ def page(summary: Mapping[str, Any], examples: Mapping[Split, Sequence[Example]]
         lengths=escape(lengths or "there are none"),
         picture=histogram(context_tokens),
         left_out=escape(_left_out(summary)),
+        feedback=escape(_feedback(summary["feedback"])),
+        kinds="".join(f'<th scope="col">{escape(named)}</th>' for named in PERSONAL.values()),
+        personal=_personal(summary["personal_data"]),
+        licences=_licences(summary["licences"]),
         examples="".join(_example(each) for split in SPLITS for each in _some(examples.get(split, ()))),
     )
 
@@ -106,12 +130,13 @@ def _split(summary: Mapping[str, Any], split: Split) -> str:
         held = summary["golden"]
         asked = held["answerable"] + held["unanswerable"]
         people, made = (0, asked) if summary["golden_is_synthetic"] else (asked, 0)
-        cells = [documents, asked, held["answerable"], held["unanswerable"], "–", people, made]
+        cells = [documents, asked, held["answerable"], held["unanswerable"], "–", people, made, 0, 0]
     else:
         held = summary["examples"][split]
         origins = held["origins"]
         cells = [documents, held["examples"], held["answerable"], held["refusals"], held["contexts"]]
-        cells += [origins.get("curated", 0), origins.get("synthetic", 0)]
+        cells += [origins.get(origin, 0) for origin in ("curated", "synthetic", "feedback")]
+        cells.append(summary["preferences"].get(split, 0))
     return f"<tr><td>{split}</td>" + "".join(f"<td>{_number(cell)}</td>" for cell in cells) + "</tr>"
 
 
@@ -133,9 +158,46 @@ def _share(counts: Mapping[str, int], name: str) -> str:
 
 def _left_out(summary: Mapping[str, Any]) -> str:
     parts = [f"{each['count']} ({reason})" for reason, each in summary["left_out"].items() if each["count"]]
+    parts += [f"{each['count']} from training ({why})" for why, each in summary["kept_from_training"].items()]
     if summary["not_trainable"]["count"]:
         parts.append(f"{summary['not_trainable']['count']} from training alone (no passage holds the answer)")
     return f"Questions: {', '.join(parts)}. summary.json names them." if parts else "No question was left out."
+
+
+def _feedback(held: Mapping[str, Any]) -> str:
+    if not held["lines"]:
+        return "There was none."
+    told = (
+        f"{held['lines']} lines, {held['used']} of them used, {len(held['sent_again'])} sent again; "
+        f"{held['folded']} asked what another line asks, "
+        f"{held['decided_by_majority']} questions on which people disagreed were decided by their number."
+    )
+    parts = [f"{each['count']} ({reason})" for reason, each in held["left_out"].items()]
+    return f"{told} Left out: {', '.join(parts)}. summary.json names them." if parts else told
+
+
+def _personal(held: Mapping[str, Any]) -> str:
+    rows = [
+        (split, where, held[split][part])
+        for split in SPLITS
+        for part, where in (("passages", "passages shown"), ("questions", "questions and answers"))
+        if split in held and not (split == "golden" and part == "passages")
+    ]
+    return "".join(
+        f"<tr><td>{split}</td><td>{where}</td>"
+        + "".join(f"<td>{_number(counts.get(kind, 0))}</td>" for kind in PERSONAL)
+        + "</tr>"
+        for split, where, counts in rows
+    )
+
+
+def _licences(held: Mapping[str, Mapping[str, int]]) -> str:
+    return "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f"<td>{_number(counts.get(split, 0))}</td>" for split in SPLITS)
+        + "</tr>"
+        for name, counts in held.items()
+    )
 
 
 def _some(examples: Sequence[Example]) -> Sequence[Example]:

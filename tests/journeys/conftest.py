@@ -18,6 +18,7 @@ SMALL = """
 files:
   sources: [{sources}]
   questions: {questions}
+  feedback: null
   golden_prompts: null
   attacks: {attacks}
 dataset: {{made_per_chunk: 1}}

@@ -82,7 +82,7 @@ def repository(root: Path) -> Repository:
             shutil.copyfile(source, target)
     sample = root / "data" / "sample"
     small_documents(sample / "documents", sample / "questions.jsonl", documents=10)
-    for name in ("golden_prompts.yaml", "attacks.jsonl"):
+    for name in ("feedback.jsonl", "golden_prompts.yaml", "attacks.jsonl"):
         shutil.copyfile(SAMPLE / name, sample / name)
     (root / ".venv" / "bin").mkdir(parents=True)
     script = f'#!/bin/sh\nexec "{sys.executable}" -m pipelines "$@"\n'

@@ -90,6 +90,19 @@ def test_the_registered_model_loads_with_mlflow_alone(lived: World, tmp_path: Pa
     assert isinstance(json.loads(done.stdout.strip().splitlines()[-1])[0], str)
 
 
+def test_mlflow_knows_the_dataset_by_the_digests_of_its_release(lived: World) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{lived.workspace / 'state' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("groundwork")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`groundwork.stage` = 'train'")
+    outputs = json.loads((lived.workspace / "dataset" / "stage.json").read_text())["outputs"]
+    known = {each.dataset.name: each.dataset.digest for each in run.inputs.dataset_inputs}
+    assert known == {name: outputs[f"{name}.jsonl"][:36] for name in ("train", "validation")}  # no feedback, no pairs
+    release = lived.json("releases")["releases"][0]["id"]
+    assert run.data.tags["groundwork.dataset"] == lived.json("release", "show", release)["manifest"]["parts"]["dataset"]
+
+
 def test_one_changed_parameter_runs_what_depends_on_it(lived: World, tmp_path: Path) -> None:
     before = lived.keys()
     copy = lived.root / "prompt.yaml"

@@ -43,7 +43,8 @@ def candidate(
 ) -> str:
     """Register a small release; its id. `name`: what makes it another release than others.
 
-    `through`: attacks that succeeded; `tried`: those that were put and failed. `tables`: by stage, records of files that are written beside the others (.jsonl, or Parquet).
+    `through`: attacks that succeeded; `tried`: those that were put and failed.
+    `tables`: by stage, records of files that are written beside the others (.jsonl, or Parquet).
     """
     workspace = Workspace(root)
     report = {

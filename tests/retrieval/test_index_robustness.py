@@ -29,6 +29,7 @@ from pipelines.retrieval.embed import row_digests
 from pipelines.retrieval.index import IndexPointer
 from pipelines.retrieval.index_checks import verify
 from pipelines.retrieval.search import Searcher
+from pipelines.retrieval.terms import search_text
 from pipelines.settings import ROOT, Settings
 from tests.retrieval.conftest import TEXTS, chunk, embedded
 
@@ -41,7 +42,7 @@ def folder_of(root: Path, marks: str, *, rows: int = 400) -> Path:
     rng = np.random.default_rng(7)
     chunks = [chunk(f"{mark}/{n}.md", f"Passage {n} of part{mark}.") for mark in marks for n in range(rows)]
     table = pa.Table.from_pylist([each.model_dump(mode="json") for each in chunks], schema=arrow_schema(Chunk))
-    texts = [index_writing.search_text(each.title, each.heading_path, each.text) for each in chunks]
+    texts = [search_text(each.title, each.heading_path, each.text) for each in chunks]
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
     table = table.append_column("text_digest", pa.array(digests, pa.string()))
     table = table.append_column("row_digest", pa.array(row_digests(table), pa.string()))

@@ -11,7 +11,8 @@ from pipelines import settings as configuration
 from pipelines.artifacts import StageJob, Workspace, write_json, write_lines, write_rows
 from pipelines.contracts import Chunk, Document, Example, Message, Question, content_id
 from pipelines.settings import Settings
-from pipelines.training.dataset import Built, Source, summary
+from pipelines.training.dataset import Built, Source
+from pipelines.training.dataset_summary import summary
 from pipelines.training.questions import Checked
 
 TEMPLATE = (

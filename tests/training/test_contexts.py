@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.training.contexts import Asked, Context, Corpus, contexts, plain
-from pipelines.training.dataset import gold_chunks
+from pipelines.training.examples import gold_chunks
 from pipelines.training.questions import check
 from tests.training.conftest import World
 

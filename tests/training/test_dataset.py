@@ -1,5 +1,6 @@
 """The stage dataset on small documents: what goes where, and that nothing leaks."""
 
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.artifacts import read_json, read_lines, sha256_tree, write_lines
-from pipelines.contracts import Chunk, Example, Message, Question
+from pipelines.contracts import Chunk, Example, Feedback, Message, Preference, Question
 from pipelines.errors import QuestionFileError, StageError
 from pipelines.retrieval.embedder import Embedder
 from pipelines.settings import Settings
-from pipelines.training.dataset import gold_chunks, read_vectors, run, target
+from pipelines.training.dataset import read_vectors, run
 from pipelines.training.dataset_card import histogram, page
+from pipelines.training.dataset_summary import personal_data
+from pipelines.training.examples import gold_chunks, target
 from tests.training.conftest import World, stage_job, write_world
 
 
@@ -74,6 +77,47 @@ def test_the_card_counts_what_the_files_hold(built: Path) -> None:
         assert f"<tr><td>{split}</td><td>{documents}</td><td>{count}</td>" in text
     first = _examples(built)["train"][0]
     assert escape(first.messages[-1].content) in text
+
+
+def test_without_feedback_there_are_no_preferences_and_the_card_says_so(built: Path) -> None:
+    assert (built / "preferences.jsonl").read_bytes() == b""
+    text = (built / "card.html").read_text(encoding="utf-8")
+    assert "<h2>Feedback</h2>\n<p>There was none.</p>" in text
+    assert read_json(built / "summary.json")["licences"] == {
+        "not stated": {split: sum(held == split for held in read_json(built / "splits.json").values())
+                       for split in ("golden", "train", "validation")}
+    }  # fmt: skip
+
+
+def test_feedback_reaches_the_sets_and_the_card(
+    upstream: dict[str, Path], tiny_settings: Settings, built: Path, tmp_path: Path
+) -> None:
+    when = datetime(2026, 11, 2, tzinfo=UTC)
+    told = {"document": "visits/kendal.md", "when": when}
+    corrected = {"question": "When is the last moment to sign in?", "answer": "noon", "correction": "18:00"}
+    useless = {"question": "Who sits there?", "answer": "Ann", "thumb": "down"}
+    lines = [Feedback(id=str(n), **told, **each) for n, each in enumerate((corrected, useless))]  # type: ignore[arg-type]
+    write_lines(tmp_path / "feedback.jsonl", lines)
+    job = stage_job(tiny_settings, upstream | {"feedback": tmp_path / "feedback.jsonl"}, tmp_path)
+    run(job)
+    (pair,) = read_lines(job.output / "preferences.jsonl", Preference)
+    assert (pair.chosen, pair.rejected) == ("18:00", "noon")
+    same = [example for example in _examples(job.output)["train"] if example.messages[:-1] == pair.messages]
+    assert [example.origin for example in same] == ["feedback"]
+    assert (job.output / "golden.jsonl").read_bytes() == (built / "golden.jsonl").read_bytes()
+    text = (job.output / "card.html").read_text(encoding="utf-8")
+    assert "2 lines, 1 of them used" in text
+    assert "1 (a thumb down without a correction)" in text
+
+
+def test_a_card_counts_personal_data_and_shows_none_in_the_counts(built: Path) -> None:
+    held = _examples(built)["train"][0]
+    said = Message(role="assistant", content="Ring +44 1539 555 0140 or write to ann@x.example")
+    example = held.model_copy(update={"messages": (*held.messages[:-1], said)})
+    counted = personal_data({"train": [example, example]}, [], [])
+    assert counted["train"] == {"passages": {}, "questions": {"email": 1, "phone": 1}}
+    text = page(read_json(built / "summary.json") | {"personal_data": counted}, {"train": []}, [3])
+    assert "<tr><td>train</td><td>questions and answers</td><td>1</td><td>1</td><td>0</td>" in text
 
 
 def test_a_card_takes_what_was_asked_as_text(built: Path) -> None:
