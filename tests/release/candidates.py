@@ -72,9 +72,9 @@ def candidate(
         "redteam": {"redteam.json": attacks, **_attacked(through, tried)},
         "gate": {"decision.json": {"verdict": "PASS"}},
     }
+    shutil.rmtree(workspace.stage("redteam"), ignore_errors=True)  # of the release before, which may have had more
     for stage, outputs in files.items():
         folder = workspace.stage(stage)
-        shutil.rmtree(folder, ignore_errors=True)  # as a stage does: nothing of the release before stays
         for file, value in outputs.items():
             _write(folder / file, value)
         mine = (tables or {}).get(stage, {})
