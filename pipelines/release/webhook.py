@@ -58,6 +58,7 @@ def encryption_key(state: Path) -> str:
     not read its webhooks any more.
     """
     place = state / KEY_FILE
+    state.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
