@@ -1,7 +1,7 @@
 """The golden prompts of an evaluation: a suite file put to a system, as rows of its item and answer tables.
 
-Invariants: an item is one row of `golden_prompt_pass`, 1 where every repeat passes; one that could not be decided (no
-judge, no verdict) is a missing value, and the report says how many there are.
+Invariants: an item is one row of `golden_prompt_pass`, the share of its repeats that pass; one that is undecided
+(no judge, no verdict) is a missing value, and the report says how many there are.
 Also here: how a suite is put to any system of a workspace (`seams`), which `groundwork suite run` does too.
 """
 
@@ -16,14 +16,14 @@ from pipelines.errors import QuestionFileError
 from pipelines.evaluation import suite_run
 from pipelines.evaluation.asking import Answerer, Asked, Encode, Finder, Report, of_answer
 from pipelines.evaluation.judging import judge_items
-from pipelines.evaluation.metrics import items_of
 from pipelines.evaluation.rubrics import load_rubric
 from pipelines.evaluation.suite_files import SuiteFile, SuiteItem
 from pipelines.evaluation.suites import Suite
 from pipelines.settings import resolve
 
 WORST = ("failed", "undecided", "passed")
-PASS = "golden_prompt_pass"  # noqa: S105 (a metric)
+METRICS = {suite_run.PASS: "golden_prompt_pass", "pair_differs": "pair_differs"}
+"""Of a suite's metrics those that an evaluation has, and what they are called there."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,10 @@ def put_prompts(suite: Suite, system: suite_run.Asked, told: list[str]) -> Golde
         return Golden([], [], [], None)
     ran = suite_run.put_suite(suite.prompts, system)
     items = [
-        row
-        for item in suite.prompts.items
-        for row in items_of(
-            item.id,
-            suite.group(item.document, item.pair or item.id),
-            item.slice,
-            {PASS: suite_run.value(ran.outcomes[item.id])},
-        )
+        row.model_copy(update={"metric": METRICS[row.metric], "group": suite.group(row.group, row.item)})
+        for row in ran.table()
+        if row.metric in METRICS
     ]
-    pairs = [row.model_copy(update={"group": suite.group(row.group, "")}) for row in ran.pair_rows()]
     counted = ran.summary(deterministic=system.deterministic)
     undecided = [name for name, outcome in ran.outcomes.items() if outcome == "undecided"]
     if undecided:
@@ -62,14 +56,14 @@ def put_prompts(suite: Suite, system: suite_run.Asked, told: list[str]) -> Golde
             f"(first: {undecided[0]}): a judge is not configured or gave no verdict, or a pattern took too long."
         )
     answers = [row.given.answer for row in ran.rows if row.result.repeat == 0 or not system.deterministic]
-    asked = [_asked(system.role, item, ran) for item in suite.prompts.items]
-    return Golden(items + pairs, asked, answers, counted)
+    asked = [_asked(system.role, rows) for rows in ran.by_item.values()]
+    return Golden(items, asked, answers, counted)
 
 
-def _asked(role: str, item: SuiteItem, ran: suite_run.Ran) -> Asked:
+def _asked(role: str, rows: Sequence[suite_run.Row]) -> Asked:
     """A row of the answer table: of an item's repeats the worst."""
-    mine = [row for row in ran.rows if row.result.id == item.id]
-    worst = min(mine, key=lambda row: WORST.index(row.result.outcome))
+    worst = min(rows, key=lambda row: WORST.index(row.result.outcome))
+    item = worst.item
     return Asked(
         system=role,
         kind="prompt",

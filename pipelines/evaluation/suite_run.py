@@ -83,16 +83,22 @@ class Ran:
         return [row.result for row in self.rows]
 
     @cached_property
+    def by_item(self) -> dict[str, list[Row]]:
+        """The repeats of each item, items in the order of the suite."""
+        found: dict[str, list[Row]] = {item.id: [] for item in self.suite.items}
+        for row in self.rows:
+            found[row.item.id].append(row)
+        return found
+
+    @cached_property
     def outcomes(self) -> dict[str, Whole]:
         """Of every item, its repeats together: it passes when each does."""
-        found: dict[str, list[Whole]] = {}
-        for result in self.results:
-            found.setdefault(result.id, []).append(result.outcome)
-        return {item.id: _whole(found[item.id]) for item in self.suite.items}
+        return {name: _whole([row.result.outcome for row in rows]) for name, rows in self.by_item.items()}
 
-    def pair_rows(self) -> list[Item]:
-        """`pair_differs` for each pair: 1 where one passes and the other does not."""
-        return _pair_rows(self.suite, self.outcomes)
+    def table(self) -> list[Item]:
+        """A row an item and metric: the share of its repeats, which may be more for one item than for another."""
+        rows = [each for rows in self.by_item.values() for each in _rows(rows[0].item, [row.result for row in rows])]
+        return rows + _pair_rows(self.suite, self.outcomes)
 
     def summary(self, *, deterministic: bool) -> dict[str, Any]:
         """Counts of items, by slice and of assertions by kind; agreement of repeats; pairs."""
@@ -110,7 +116,7 @@ class Ran:
 def run_suite(suite: SuiteFile, system: Asked, precision: Precision) -> tuple[dict[str, Any], list[Item]]:
     """The report of `groundwork suite run`, and its item table."""
     ran = put_suite(suite, system)
-    table = [each for row in ran.rows for each in _rows(row.item, row.result)] + ran.pair_rows()
+    table = ran.table()
     measured = measurements(system.role, table, precision, in_slices={row.metric for row in table})
     report = {
         "suite": described(suite),
@@ -302,20 +308,21 @@ def _pairs(suite: SuiteFile, outcomes: Mapping[str, Whole]) -> dict[str, Any] | 
     }
 
 
-def _rows(item: SuiteItem, result: Answered) -> list[Item]:
-    """`suite_pass`, and `assert_KIND` for each kind: 1 where all of that kind pass."""
+def _rows(item: SuiteItem, results: Sequence[Answered]) -> list[Item]:
+    """`suite_pass`, and `assert_KIND` for each kind: share of the repeats in which all of that kind pass."""
+    found: dict[str, list[Whole]] = {PASS: [result.outcome for result in results]}
+    for kind in dict.fromkeys(assertion.kind for assertion in item.asserts):
+        of_kind = ([each for each in result.checks if each.kind == kind] for result in results)
+        found[f"assert_{kind}"] = [_outcome(each) for each in of_kind]
     group = item.document or item.pair or item.id
-    of_kind: dict[str, list[Checked]] = {}
-    for each in result.checks:
-        of_kind.setdefault(f"assert_{each.kind}", []).append(each)
-    values = {PASS: result.outcome} | {metric: _outcome(each) for metric, each in of_kind.items()}
     return [
-        Item(item=item.id, group=group, slice=item.slice, metric=metric, value=value(outcome), repeat=result.repeat)
-        for metric, outcome in values.items()
+        Item(item=item.id, group=group, slice=item.slice, metric=metric, value=_share(outcomes))
+        for metric, outcomes in found.items()
     ]
 
 
 def _pair_rows(suite: SuiteFile, outcomes: Mapping[str, Whole]) -> list[Item]:
+    """`pair_differs`: 1 where one of a pair passes and the other does not."""
     rows = []
     for name, (a, b) in suite.pairs.items():
         mine, theirs = outcomes[a.id], outcomes[b.id]
@@ -325,6 +332,6 @@ def _pair_rows(suite: SuiteFile, outcomes: Mapping[str, Whole]) -> list[Item]:
     return rows
 
 
-def value(outcome: Whole) -> float | None:
-    """Of an item table: 1 passed, 0 failed, None undecided."""
-    return None if outcome == "undecided" else float(outcome == "passed")
+def _share(outcomes: Sequence[Whole]) -> float | None:
+    """Of the outcomes that passed; None where one is undecided."""
+    return None if "undecided" in outcomes else outcomes.count("passed") / len(outcomes)
