@@ -167,13 +167,6 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 """The gravest first."""
 
 
-class Message(Contract):
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
 class Attack(Contract):
     """An adversarial prompt: any of `success` met means that the attack succeeded."""
 

@@ -34,7 +34,7 @@ from pipelines.training.dataset_summary import context_tokens, summary
 from pipelines.training.examples import Encode, Placed, make_examples, remembering, usable
 from pipelines.training.feedback import Knowledge, Learned, learn
 from pipelines.training.follow_ups import NOT_COMPLETED, Completer, stand_alone
-from pipelines.training.overlap import PASSAGE, overlaps, refuse_repeats, repeated_passages
+from pipelines.training.overlap import PASSAGE, asked_in, overlaps, refuse_repeats, repeated_passages
 from pipelines.training.preferences import preferences
 from pipelines.training.questions import Checked, check
 from pipelines.training.splits import groups_of, split_documents

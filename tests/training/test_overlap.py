@@ -112,11 +112,18 @@ def test_nothing_overlaps_with_nothing() -> None:
     assert overlaps(["a"], [], by_words) == {}
 
 
+SUITE = """
+name: s
+items:
+  - {id: a, question: "Why?"}
+  - {id: b, messages: [{role: user, content: "How?"}]}
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "asked"),
     [
-        ("s.yaml", "name: s\nitems:\n  - {id: a, question: Why?}\n  - {id: b, messages: [{role: user, content: How?}]}\n",
-         ("Why?", "How?")),
+        ("s.yaml", SUITE, ("Why?", "How?")),
         ("s.jsonl", '{"name": "s", "version": 1}\n{"id": "a", "question": "Why?"}\n', ("Why?",)),
         ("s.yaml", "name: s\nitems: {}\n", ()),
     ],
