@@ -3,11 +3,14 @@
 Invariants: a tie counts half for each; an item's score is the mean of its votes, so an item counts once however many
 looked at it; the interval counts a document's items for as many as they are worth. Limits: it treats scores of several
 reviewers as a count of successes, which may be fractional.
+Who looks after every vote and stops when the figure pleases is wrong more often than an interval says; `anytime` holds
+at all looks together (sequences.py). Its units are finished items in the order of drawing, which is random and fixed
+before anybody looks, as far as the first open one; it speaks of the evaluation's items, not of other documents.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, takewhile
 from pathlib import Path
 
 from pipelines.artifacts import write_lines
@@ -16,6 +19,7 @@ from pipelines.errors import DecisionError
 from pipelines.evaluation.agreement import cohen_kappa, krippendorff_alpha
 from pipelines.evaluation.measure import rate_of
 from pipelines.evaluation.review_votes import Reviewed
+from pipelines.evaluation.sequences import betting
 
 METRIC = "human_preference"
 WORTH = {"candidate": 1.0, "tie": 0.5, "reference": 0.0}
@@ -52,6 +56,8 @@ class Results(Contract):
     reviewers: tuple[str, ...]
     confidence: float
     preference: Preferred
+    anytime: Preferred
+    """The same with an interval that holds however often it is looked at, over the first finished items."""
     slices: tuple[Preferred, ...]
     alpha_nominal: float | None
     alpha_ordinal: float | None
@@ -95,6 +101,7 @@ def results(items: Sequence[Reviewed], round_: str | None, *, confidence: float)
         reviewers=tuple(sorted({who for item in items for who in item.votes})),
         confidence=confidence,
         preference=_rate("all", items, confidence),
+        anytime=_anytime(items, confidence),
         slices=tuple(_rate(name, of, confidence) for name, of in sorted(slices.items())),
         alpha_nominal=krippendorff_alpha(units, level="nominal"),
         alpha_ordinal=krippendorff_alpha(units, level="ordinal"),
@@ -108,6 +115,16 @@ def _rate(name: str, items: Sequence[Reviewed], confidence: float) -> Preferred:
     if found is None:
         return Preferred(slice=name, rate=None, low=None, high=None, n=0)
     return Preferred(slice=name, rate=found.value, low=found.low, high=found.high, n=len(scored))
+
+
+def _anytime(items: Sequence[Reviewed], confidence: float) -> Preferred:
+    finished = list(takewhile(lambda item: len(item.votes) >= item.wanted, items))
+    scores = [value for item in finished if (value := score(item)) is not None]
+    if not scores:
+        return Preferred(slice="at every look", rate=None, low=None, high=None, n=0)
+    bounds = betting(scores, 1 - confidence)
+    low, high = float(bounds.low[-1]), float(bounds.high[-1])
+    return Preferred(slice="at every look", rate=sum(scores) / len(scores), low=low, high=high, n=len(scores))
 
 
 def _kappas(items: Sequence[Reviewed]) -> tuple[Kappa, ...]:
@@ -163,6 +180,8 @@ def told(found: Results) -> str:
         f"{found.items} items, {found.open} open",
         f"preferred (ties half; Wilson, {found.confidence:.0%}):",
         *(f"  {each.slice:20} {_figure(each)}" for each in (found.preference, *found.slices)),
+        "however often you look, over the first finished items:",
+        f"  {found.anytime.slice:20} {_figure(found.anytime)}",
         f"agreement (Krippendorff's alpha): nominal {_share(found.alpha_nominal)}, ordinal "
         f"{_share(found.alpha_ordinal)}",
         *(f"  {each.first} and {each.second}: kappa {_share(each.kappa)} on {each.n}" for each in found.kappas),

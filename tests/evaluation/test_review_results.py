@@ -1,6 +1,7 @@
 """What votes come to: figures, files that the gate reads, and the sign-off of a release."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,35 @@ def test_ties_count_half_and_items_once() -> None:
     # ann 1 1 .5, bob 1 0 1: agree on one of three; by chance (2*2 + 0 + 0)/9; (1/3 - 4/9)/(1 - 4/9) = -.2
     assert found.kappas[0].kappa == pytest.approx(-0.2)
     assert "2 open" in told(found)
+
+
+def test_whoever_looks_after_every_vote_gets_an_interval_that_allows_for_it() -> None:
+    items = [item(str(i), ann="candidate", bob="candidate" if i % 4 else "reference") for i in range(40)]
+    whole = results(items, ROUND, confidence=0.95).anytime
+    assert (whole.rate, whole.n) == (pytest.approx(0.875), 40)  # 30 of 40 are 1, 10 are a half
+    assert whole.low is not None and whole.high is not None
+    assert whole.low < 0.875 < whole.high
+    # what is open ends the line, so that easy items that come early do not count before their turn
+    cut = results([*items[:10], item("open", ann="reference"), *items[10:]], ROUND, confidence=0.95).anytime
+    assert cut.n == 10
+    assert cut.low is not None and cut.low < whole.low
+    assert results([item("1", ann="tie")], ROUND, confidence=0.95).anytime.n == 0
+
+
+def test_equal_systems_seldom_look_better_to_those_who_look_after_every_item() -> None:
+    rng = random.Random(7)
+    fooled, fooled_by_the_plain_one = 0, 0
+    for _ in range(200):
+        coins = ["candidate" if rng.random() < 0.5 else "reference" for _ in range(60)]
+        items = [item(str(i), ann=coin, bob=coin) for i, coin in enumerate(coins)]
+        looks = [results(items[:n], ROUND, confidence=0.95) for n in range(10, 61, 10)]
+        fooled += any((look.anytime.low or 0) > 0.5 or (look.anytime.high or 1) < 0.5 for look in looks)
+        fooled_by_the_plain_one += any(
+            (look.preference.low or 0) > 0.5 or (look.preference.high or 1) < 0.5 for look in looks
+        )
+    # 200 rounds at alpha .05: 10 expected at most; 17 or more have a probability of .03 or less
+    assert fooled <= 16
+    assert fooled_by_the_plain_one > fooled
 
 
 def test_items_of_one_document_do_not_make_the_interval_narrow() -> None:
