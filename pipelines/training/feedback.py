@@ -194,6 +194,7 @@ class _Reader:
         for number, chunk in enumerate(known.chunks):
             self.of.setdefault(chunk.uri, []).append(number)
         self.refusal = plain(known.refusal)
+        self.plain: dict[int, str] = {}
 
     def read(self, lines: Sequence[tuple[Feedback, str]]) -> None:
         """Lines about one question, in the order of their time."""
@@ -242,13 +243,21 @@ class _Reader:
 
     def _holding(self, answer: str, places: Sequence[int]) -> int | None:
         """The chunk that holds an answer word for word, else the one that supports it best; None: none does."""
-        shares = [support(answer, [_whole(self.known.chunks[number])]) for number in places]
-        enough = [(number, share) for number, share in zip(places, shares, strict=True) if share >= SUPPORTED]
         words = plain(answer)
-        literal = [number for number, _ in enough if words in plain(self.known.chunks[number].text)]
-        if literal:
-            return literal[0]
-        return max(enough, key=lambda each: each[1])[0] if enough else None
+        for number in places:
+            if words in self._plain(number) and self._share(answer, number) >= SUPPORTED:
+                return number
+        best = max(places, key=lambda number: self._share(answer, number), default=None)
+        return best if best is not None and self._share(answer, best) >= SUPPORTED else None
+
+    def _share(self, answer: str, chunk: int) -> float:
+        held = self.known.chunks[chunk]
+        return support(answer, [" ".join([held.title, *held.heading_path, held.text])])
+
+    def _plain(self, chunk: int) -> str:
+        if chunk not in self.plain:
+            self.plain[chunk] = plain(self.known.chunks[chunk].text)
+        return self.plain[chunk]
 
     def _personal(self, texts: Sequence[str], chunk: int) -> bool:
         """Whether a text has personal data that its passage's document does not hold."""
@@ -346,7 +355,3 @@ def _votes(lines: Sequence[Feedback]) -> dict[str, _Said]:
             if better is not None:
                 said.setdefault(plain(better), _Said(better.strip())).up.append(line.id)
     return said
-
-
-def _whole(chunk: Chunk) -> str:
-    return " ".join([chunk.title, *chunk.heading_path, chunk.text])

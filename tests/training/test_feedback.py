@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from pipelines import settings as configuration
+from pipelines.artifacts import read_lines
 from pipelines.contracts import Example, Feedback, Message, Question
 from pipelines.generation.prompts import PromptTemplate, load_prompt
 from pipelines.guardrails.grounding import support
-from pipelines.settings import Settings
+from pipelines.settings import ROOT, Settings
 from pipelines.training.contexts import Vectors
 from pipelines.training.dataset import Built, Source, build
 from pipelines.training.examples import Encode
@@ -118,6 +119,17 @@ def test_a_correction_becomes_an_example_and_a_preference_on_the_same_context(
     (pair,) = made.preferences
     assert (pair.chosen, pair.rejected, pair.split, pair.origin) == ("SP-330", "SP-331", "train", "feedback")
     assert (pair.messages, pair.chunk_ids) == (example.messages[:-1], example.chunk_ids)
+
+
+def test_what_is_said_of_a_validation_document_validates(
+    source: Source, prompt: PromptTemplate, settings: Settings, plain_build: Built
+) -> None:
+    assert plain_build.splits["errors/e18.md"] == "validation"
+    said = line("1", "How many hours on the charger?", "6 hours", correction="8 hours", document="errors/e18.md")
+    made = built(source, prompt, settings, [said])
+    assert {example.split for example in from_feedback(made)} == {"validation"}
+    assert [pair.split for pair in made.preferences] == ["validation"]
+    assert made.examples["train"] == plain_build.examples["train"]
 
 
 def test_without_feedback_the_sets_are_those_of_the_questions_alone(
@@ -321,3 +333,10 @@ def test_whatever_is_written_every_line_is_used_or_named_and_only_passages_teach
 
 def test_questions_without_turns_are_written_as_before() -> None:
     assert "turns" not in Question(id="1", question="?", document="d.md").model_dump_json()
+
+
+def test_the_feedback_of_the_sample_is_about_documents_that_are_there() -> None:
+    lines = read_lines(ROOT / "data" / "sample" / "feedback.jsonl", Feedback)
+    assert len(lines) == 25
+    documents = {one.document for one in lines if one.document}
+    assert [each for each in sorted(documents) if not (ROOT / "data" / "sample" / "documents" / each).exists()] == []
