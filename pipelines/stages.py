@@ -97,6 +97,7 @@ _ANSWERING = (
     "pipelines.generation.models",
     "pipelines.generation.prompts",
     "pipelines.generation.quoting",
+    "pipelines.generation.room",
     "pipelines.guardrails.injection",
     "pipelines.guardrails.policy",
     "pipelines.guardrails.signs",
@@ -216,6 +217,7 @@ STAGES: dict[str, Stage] = {
             settings=("dataset", "retrieval.passages", "embedding"),
             modules=(
                 "pipelines.generation.prompts",
+                "pipelines.guardrails.grounding",
                 "pipelines.retrieval.embedder",
                 "pipelines.retrieval.encoders",
                 "pipelines.training.contexts",

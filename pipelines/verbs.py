@@ -193,8 +193,8 @@ def _register_prompt(opened: Opened, registry: Any) -> None:
     from pipelines.generation.prompts import load_prompt
 
     prompt = load_prompt(opened.settings.generation.prompt)
-    shown = prompt.user.replace("{passages}", "{{passages}}").replace("{question}", "{{question}}")
-    registry.register_prompt(prompt.name, f"{prompt.system}\n\n{shown}", prompt.digest)
+    shown = prompt.plain.replace("{passages}", "{{passages}}").replace("{question}", "{{question}}")
+    registry.register_prompt(prompt.name, shown, prompt.digest)
 
 
 def _record(name: str, opened: Opened) -> None:
@@ -225,6 +225,7 @@ def run(choices: Choices, *, refresh: bool = True) -> Summary:
     if done is not None:
         commit(opened, list(STAGES))
         return done
+    check_prompt(opened)
     remember(opened)
     prepare_prefect(opened)
     from flows.lifecycle import lifecycle_of
@@ -251,6 +252,13 @@ def check_sources(opened: Opened) -> None:
             for path in paths:
                 if setting != SOURCES and not path.exists():
                     raise SourceError(f"{path}: there is no such file or folder (setting `{setting}`).")
+
+
+def check_prompt(opened: Opened) -> None:
+    """Refuse a prompt that cannot serve, or whose examples leave passages no room, before anything is started."""
+    from pipelines.generation.room import fitting_prompt
+
+    fitting_prompt(opened.settings.generation.prompt, opened.settings, opened.workspace.state)
 
 
 def remote_sources(opened: Opened) -> list["Location"]:
