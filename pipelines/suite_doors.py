@@ -32,16 +32,16 @@ def run(choices: Choices, file: Path, *, base: bool, table: Path | None) -> dict
     chosen = opened.settings.evaluation
     role = "base" if base else "candidate"
     with progress("suite") as report:
-        job = _job(opened, report, base=base)
+        job = job_of(opened, report, base=base)
         description = next(each for each in describe(job.inputs, opened.settings) if each.role == role)
         system = opener(job)(description)
         try:
             asked = Asked(
                 role=role,
-                ask=_ask(system.system, report),
+                ask=asker(system.system, report),
                 deterministic=opened.settings.generation.engine != "openai",
                 encode=system.encode,
-                judge=_judge(opened, report) if chosen.judges else None,
+                judge=judge_of(opened, report) if chosen.judges else None,
             )
             precision = Precision(chosen.confidence, chosen.bootstrap_resamples, chosen.seed)
             found, items = run_suite(suite, asked, precision)
@@ -88,7 +88,7 @@ def _tally(tally: dict[str, int]) -> str:
     return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in tally.items() if n or name == "passed")
 
 
-def _job(opened: Opened, report: Report, *, base: bool) -> Any:
+def job_of(opened: Opened, report: Report, *, base: bool) -> Any:
     """The workspace's stage folders and files, as `evaluate` is given them."""
     from pipelines.artifacts import StageJob
 
@@ -104,7 +104,7 @@ def _job(opened: Opened, report: Report, *, base: bool) -> Any:
     return StageJob(settings, inputs, workspace.root, None, workspace.state, report)
 
 
-def _ask(system: Any, report: Report) -> Any:
+def asker(system: Any, report: Report) -> Any:
     """How items are asked: follow-ups completed as `ask` does; a repeat is asked anew, whatever was kept."""
     kept = system.kept
 
@@ -123,7 +123,7 @@ def _ask(system: Any, report: Report) -> Any:
     return ask
 
 
-def _judge(opened: Opened, report: Report) -> Any:
+def judge_of(opened: Opened, report: Report) -> Any:
     """What the panel says to answers under a rubric."""
     from pipelines.evaluation.judging import judge_items
     from pipelines.evaluation.rubrics import load_rubric

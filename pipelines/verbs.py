@@ -22,6 +22,7 @@ from pipelines.workspaces import Choices, Opened, open_workspace, remember
 if TYPE_CHECKING:
     from pipelines.documents.fetching.refresh import Refreshed
     from pipelines.documents.sources import Location
+    from pipelines.release.register import Registered
 
 Report = Callable[[int, int, str], None]
 RECORDED = ("train", "evaluate", "redteam")
@@ -40,6 +41,8 @@ class Summary:
     state: str
     verdict: str
     warning: str | None
+    kind: str
+    """`prompt-only`, `index-only`, `full`, ... (release/kinds.py)."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -56,6 +59,7 @@ class Summary:
             "state": self.state,
             "verdict": self.verdict,
             "warning": self.warning,
+            "kind": self.kind,
             "report": str(self.report),
             "seconds": self.seconds,
         }
@@ -67,7 +71,12 @@ def database(opened: Opened) -> Store:
 
 
 def compared_with(name: str, opened: Opened, store: Store) -> Champion | None:
-    """The release that a stage compares the candidate with, for the stages that ask."""
+    """The release that a stage compares the candidate with, or takes its output from, for the stages that ask."""
+    if STAGES[name].keeps and opened.settings.training.adapter == "production":
+        from pipelines.release.keeping import kept
+
+        held = kept(opened.workspace, opened.settings, store)
+        return Champion(held.release, held.folder)
     if not STAGES[name].champion:
         return None
     from pipelines.release.champion import project as project_champion
@@ -133,7 +142,7 @@ def finished(opened: Opened) -> Summary | None:
         digests.save()
     if known is None:
         return None
-    return Summary(opened.workspace.root, (), known.release.id, known.state, known.verdict, known.warning)
+    return _summary(opened, known)
 
 
 def register(opened: Opened) -> Summary:
@@ -148,7 +157,11 @@ def register(opened: Opened) -> Summary:
         project(opened, store)
     finally:
         store.close()
-    return Summary(opened.workspace.root, (), done.release.id, done.state, done.verdict, done.warning)
+    return _summary(opened, done)
+
+
+def _summary(opened: Opened, known: "Registered") -> Summary:
+    return Summary(opened.workspace.root, (), known.release.id, known.state, known.verdict, known.warning, known.kind)
 
 
 def project(opened: Opened, store: Store) -> None:
@@ -226,6 +239,7 @@ def run(choices: Choices, *, refresh: bool = True) -> Summary:
         commit(opened, list(STAGES))
         return done
     check_prompt(opened)
+    check_kept(opened)
     remember(opened)
     prepare_prefect(opened)
     from flows.lifecycle import lifecycle_of
@@ -259,6 +273,18 @@ def check_prompt(opened: Opened) -> None:
     from pipelines.generation.room import fitting_prompt
 
     fitting_prompt(opened.settings.generation.prompt, opened.settings, opened.workspace.state)
+
+
+def check_kept(opened: Opened) -> None:
+    """Refuse to keep an adapter where there is none, or one of another base model, before anything is started."""
+    if opened.settings.training.adapter == "production":
+        from pipelines.release.keeping import first_with_adapter
+
+        store = database(opened)
+        try:
+            first_with_adapter(store, opened.settings)
+        finally:
+            store.close()
 
 
 def remote_sources(opened: Opened) -> list["Location"]:

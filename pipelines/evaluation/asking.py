@@ -101,7 +101,7 @@ def put(
     suite: Suite, finder: Finder, system: Answerer, encode: Encode, *, role: str, shown: int, k: int, report: Report
 ) -> Put:
     """Ask everything. `shown` passages reach the model, `k` hits are ranked."""
-    alone_s = _alone(suite, system)
+    alone_s = alone([question.question for question in suite.questions], system)
     started = time.monotonic()
     hits = finder.search([q.question for q in suite.questions], max(k, shown))
     search_s = time.monotonic() - started
@@ -124,19 +124,24 @@ def put(
         passed = {"golden_prompt_pass": float(expectations.holds(prompt, answer))}
         items += metrics.items_of(prompt.id, suite.group(prompt.document, prompt.id), prompt.slice, passed)
         asked.append(_asked_prompt(role, prompt, answer, found))
-    items += [
-        Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
-        for i, seconds in enumerate(alone_s)
-    ]
+    items += latencies(alone_s)
     return Put(items, asked, alone_s, search_s, answers, texts, [each.chunks for each in retrieved], hits)
 
 
-def _alone(suite: Suite, system: Answerer) -> list[float]:
+def latencies(alone_s: Sequence[float]) -> list[Item]:
+    """Seconds of questions asked one by one, as rows of an item table."""
+    return [
+        Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
+        for i, seconds in enumerate(alone_s)
+    ]
+
+
+def alone(questions: Sequence[str], system: Answerer) -> list[float]:
     """Seconds of a few questions asked one by one, the first (which loads the model) left out."""
     timed = []
-    for question in suite.questions[: ALONE + 1]:
+    for question in questions[: ALONE + 1]:
         started = time.monotonic()
-        answer = system.answer([question.question])[0]
+        answer = system.answer([question])[0]
         timed.append(max(time.monotonic() - started, answer.seconds))  # a kept answer brings its own time
     return timed[1:]
 

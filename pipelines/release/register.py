@@ -1,19 +1,22 @@
 """A judged candidate -> a release that waits for a reviewer (or is kept as rejected).
 
-Idempotent by release id. PASS and INCONCLUSIVE become `pending` (the latter with a warning that is shown
-again at approval), FAIL becomes `rejected`. An older pending release of the same line is left to its
-reviewer: with several, `approve` asks which.
+Idempotent by release id. PASS and INCONCLUSIVE become `pending` (the latter with a warning that is shown again at
+approval, as is a prompt whose version stood for another text before), FAIL becomes `rejected`. An older pending
+release of the same line is left to its reviewer: with several, `approve` asks which.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from pipelines.artifacts import STAGE_FILE, Workspace, read_json
 from pipelines.contracts import Decision, Release
 from pipelines.errors import PolicyError
+from pipelines.release import prompt_history
 from pipelines.release.evidence import own_rows
+from pipelines.release.listing import kind_of_row
 from pipelines.release.manifest import manifest_of, store_parts
 from pipelines.settings import Settings
 from pipelines.store import ReleaseRow, Store
@@ -28,6 +31,8 @@ class Registered:
     verdict: str
     warning: str | None
     new: bool
+    kind: str
+    """Of the parts that differ from those of the release that was in production then (kinds.py)."""
 
 
 def registered(workspace: Workspace, settings: Settings, store: Store) -> Registered | None:
@@ -35,7 +40,7 @@ def registered(workspace: Workspace, settings: Settings, store: Store) -> Regist
     release = manifest_of(workspace, settings)
     with store.reading() as session:
         row = session.get(ReleaseRow, release.id)
-        return None if row is None else _registered(row, new=False)
+        return None if row is None else _registered(session, row, new=False)
 
 
 def register(workspace: Workspace, settings: Settings, store: Store, *, against: str | None) -> Registered:
@@ -46,19 +51,22 @@ def register(workspace: Workspace, settings: Settings, store: Store, *, against:
     decision = read_decision(workspace)
     release = store_parts(manifest_of(workspace, settings), workspace, settings)
     state = "rejected" if decision.verdict == "FAIL" else "pending"
-    warning = f"The gate could not tell: {decision.why}" if decision.verdict == "INCONCLUSIVE" else None
+    told = [f"The gate could not tell: {decision.why}"] if decision.verdict == "INCONCLUSIVE" else []
+    told += prompt_history.warnings(prompt_history.used(store, workspace.objects), release, workspace.objects)
     now = datetime.now(UTC)
     with store.deciding() as session:
         row = session.get(ReleaseRow, release.id)
         if row is not None:  # another process was faster
-            return _registered(row, new=False)
+            return _registered(session, row, new=False)
+        current = session.scalar(select(ReleaseRow.id).where(ReleaseRow.state == "production"))
+        release = release.model_copy(update={"succeeds": current})
         number = (session.scalar(select(func.max(ReleaseRow.number))) or 0) + 1
         row = ReleaseRow(
             id=release.id,
             number=number,
             state=state,
             verdict=decision.verdict,
-            warning=warning,
+            warning=" ".join(told) or None,
             manifest=release.model_dump(mode="json"),
             report_digest=release.parts["report"],
             against=against,
@@ -72,7 +80,7 @@ def register(workspace: Workspace, settings: Settings, store: Store, *, against:
         detail = {"verdict": decision.verdict, "state": state}
         store.audit(session, who=release.trained_by, action="register", subject=release.id, detail=detail)
         session.flush()
-        return _registered(row, new=True)
+        return _registered(session, row, new=True)
 
 
 def read_decision(workspace: Workspace) -> Decision:
@@ -83,5 +91,6 @@ def read_decision(workspace: Workspace) -> Decision:
     return Decision.model_validate(read_json(folder / "decision.json"))
 
 
-def _registered(row: ReleaseRow, *, new: bool) -> Registered:
-    return Registered(Release.model_validate(row.manifest), row.state, row.verdict, row.warning, new)
+def _registered(session: Session, row: ReleaseRow, *, new: bool) -> Registered:
+    release = Release.model_validate(row.manifest)
+    return Registered(release, row.state, row.verdict, row.warning, new, kind_of_row(session, row))
