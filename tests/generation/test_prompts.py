@@ -1,5 +1,6 @@
 """Passages and a question become two messages; what a template lacks is said before anything is asked."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,17 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from pipelines.artifacts import Workspace
+from pipelines.cli import app
 from pipelines.contracts import Message
 from pipelines.errors import SettingsError
 from pipelines.generation.prompts import MOST_EXAMPLES, PromptTemplate, load_prompt
-from pipelines.generation.room import Room, fitting_prompt, need_room, needed_tokens, room_of
+from pipelines.generation.room import Room, fitting_prompt, measured, need_room, needed_tokens, room_of
 from pipelines.settings import ROOT, load
+from pipelines.store import ReleaseRow, open_store
+from tests.release.candidates import candidate
 
 TEMPLATE = PromptTemplate(
     name="plain",
@@ -208,13 +214,53 @@ def test_examples_that_leave_passages_too_little_are_refused_and_a_prompt_withou
     need_room(shown(LEAVE_EXAMPLE), settings, Room(2048, 60, 200, 40, 317), where="p.yaml")
 
 
-def test_a_prompt_is_weighed_by_the_base_models_own_context(tmp_path: Path) -> None:
-    long = LEAVE_EXAMPLE | {"passages": [{"title": "Leave", "text": "27 days " + "of leave in Kendal " * 350}]}
-    place = _file(tmp_path, yaml.safe_dump(shown(*[long] * 7).model_dump(mode="json")))
+def test_a_prompt_is_weighed_by_the_base_models_own_context(tiny_base: Path, tmp_path: Path) -> None:
+    config = json.loads((tiny_base / "config.json").read_text())
+    small = {"chunking": {"size_tokens": 16}, "retrieval": {"context_tokens": 16}}
+    settings = load(overrides={"generation": {"base_model": str(tiny_base)}, **small})
+    fits = _file(tmp_path, yaml.safe_dump(shown(LEAVE_EXAMPLE).model_dump(mode="json")))
+    room = measured(fitting_prompt(fits, settings, tmp_path), settings, tmp_path)
+    assert room.context == config["max_position_embeddings"]
+    assert room.needed == 18  # a tenth more than sixteen
+    signs = "Ω" * room.context  # never seen by the tokenizer: a token a byte, two a sign
+    long = LEAVE_EXAMPLE | {"passages": [{"title": "Leave", "text": f"27 days {signs}"}]}
+    place = _file(tmp_path, yaml.safe_dump(shown(long).model_dump(mode="json")))
     with pytest.raises(SettingsError, match="examples take"):
-        fitting_prompt(place, load(), tmp_path)
+        fitting_prompt(place, settings, tmp_path)
     served = {"engine": "openai", "base_url": "http://127.0.0.1:9/v1", "upstream_model": "m"}
-    assert len(fitting_prompt(place, load(overrides={"generation": served}), tmp_path).examples) == 7
+    assert len(fitting_prompt(place, load(overrides={"generation": served}), tmp_path).examples) == 1
+
+
+def test_check_counts_what_a_prompt_takes_and_finds_a_version_that_stands_for_two_texts(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    small = {"chunking": {"size_tokens": 16}, "retrieval": {"context_tokens": 16}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"generation": {"base_model": str(tiny_base)}, **small}))
+    at = ["--workspace", str(tmp_path / "ws"), "--config", str(tmp_path / "c.yaml")]
+    place = _file(tmp_path, yaml.safe_dump(shown(LEAVE_EXAMPLE).model_dump(mode="json")))
+    found = json.loads(CliRunner().invoke(app, ["prompts", "check", str(place), *at, "--json"]).stdout)
+    tokens = found["tokens"]
+    assert (found["digest"], found["examples"], found["releases"]) == (shown(LEAVE_EXAMPLE).digest, 1, [])
+    assert tokens["left"] == tokens["context"] - tokens["frame"] - tokens["examples"] - tokens["answer"] - 64
+    assert "does not hold the refusal" in found["notes"][0]
+    # a release that used the same label for the prompt without examples
+    store = open_store(tmp_path / "ws" / "state", None)
+    release = candidate(store, tmp_path / "ws", "first")
+    objects = Workspace(tmp_path / "ws").objects
+    plain = objects.put_bytes(yaml.safe_dump(TEMPLATE.model_dump(mode="json")).encode())
+    with store.deciding() as session:
+        row = session.get(ReleaseRow, release)
+        assert row is not None
+        row.manifest = {**row.manifest, "objects": {**row.manifest["objects"], "prompt": plain}}
+    store.close()
+    failed = CliRunner().invoke(app, ["prompts", "check", str(place), *at])
+    assert isinstance(failed.exception, SettingsError)
+    assert "raise its version" in str(failed.exception)
+    (listed,) = json.loads(CliRunner().invoke(app, ["prompts", "list", *at, "--json"]).stdout)["prompts"]
+    assert (listed["name"], listed["version"], listed["digest"]) == ("plain", 1, TEMPLATE.digest)
+    assert (listed["releases"], listed["states"]) == ([release], ["pending"])
+    told = CliRunner().invoke(app, ["prompts", "list", *at]).stdout
+    assert f"{release[:12]} (pending)" in told
 
 
 def _file(folder: Path, text: str) -> Path:
