@@ -45,7 +45,7 @@ def check(choices: Choices, file: Path) -> dict[str, Any]:
     from pipelines.generation.room import measured, need_room
 
     opened = open_workspace(choices)
-    label = prompt_history.label_of("prompt", file)
+    label = prompt_history.label_of("prompt", file.absolute())
     prompt = load(file)
     room = measured(prompt, opened.settings, opened.workspace.state)
     need_room(prompt, opened.settings, room, where=str(file))

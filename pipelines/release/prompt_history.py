@@ -84,8 +84,9 @@ def relabelled(known: Iterable[Used], label: Label) -> Used | None:
 def told(label: Label, other: Used) -> str:
     """What is wrong with a label, and how to mend it."""
     return (
-        f"The {label.part.replace('_', ' ')} {label.name} is version {label.version}, as another text is that release "
-        f"{other.releases[0][:12]} uses ({other.label.digest[:12]}, now {label.digest[:12]}): raise its version."
+        f"The {label.part.replace('_', ' ')} {label.name} says version {label.version}, under which release "
+        f"{other.releases[0][:12]} uses another text ({other.label.digest[:12]}; this one is {label.digest[:12]}): "
+        "raise its version."
     )
 
 
