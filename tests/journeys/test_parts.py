@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from playwright.sync_api import sync_playwright
 
 from pipelines.settings import ROOT
 from tests.journeys.conftest import GATE, World
+from tests.journeys.test_pages import CHROMIUM, FLAGS
 
 JUDGED = {"report", "redteam", "decision"}
 """Parts that any change of a system makes anew."""
@@ -100,7 +102,24 @@ def test_a_changed_prompt_runs_suites_and_gate_against_the_champion(
     assert "raise its version" in str(done["warning"])
     assert "raise its version" in lived.groundwork("releases").stdout
     # the evaluation asked the same system the same questions: the comparison finds every answer
-    compared = lived.json("prompts", "compare", str(ANSWER), str(prompt))
+    page = lived.root / "prompts.html"
+    compared = lived.json("prompts", "compare", str(ANSWER), str(prompt), "--html", str(page))
     assert [each["asked_anew"] for each in compared["prompts"]] == [0, 0]
     assert compared["primary"] == "answer_correct"
     assert "the gate decides on" in compared["cautions"][0]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_the_page_of_a_comparison_fits_a_phone_and_fetches_nothing(lived: World) -> None:
+    address = (lived.root / "prompts.html").as_uri()
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        added = page.locator("pre.diff .plus").first.inner_text()
+        browser.close()
+    assert (wider, asked) == (0, [address])
+    assert added.startswith("+examples:")
