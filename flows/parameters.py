@@ -24,10 +24,13 @@ class Where(BaseModel):
     )
     refresh: bool = Field(True, description="Fetch what has changed of remote sources before ingest.")
     questions: Path | None = Field(None, description="Question file (JSON Lines). Empty: that of the settings.")
+    keep_adapter: bool = Field(
+        False, description="Train nothing: the candidate has the adapter of the release in production."
+    )
 
     def choices(self) -> Choices:
         """The same, as the verbs take it."""
-        return Choices(self.workspace, self.config, self.profile, self.sources, self.questions)
+        return Choices(self.workspace, self.config, self.profile, self.sources, self.questions, self.keep_adapter)
 
 
 def where(choices: Choices) -> Where:
@@ -38,6 +41,7 @@ def where(choices: Choices) -> Where:
         "config": choices.config and choices.config.absolute(),
         "sources": tuple(absolute(source) for source in choices.sources),
         "questions": choices.questions and choices.questions.absolute(),
+        "keep_adapter": choices.keep_adapter,
     }
     return Where(**values, **({"profile": choices.profile} if choices.profile else {}))
 

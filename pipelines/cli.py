@@ -13,6 +13,7 @@ import typer
 from pipelines.cli_findings import add_findings_verbs
 from pipelines.cli_garak import add_garak_verb
 from pipelines.cli_judge import add_judge_verb
+from pipelines.cli_prompts import add_prompt_verbs
 from pipelines.cli_release import add_release_verbs
 from pipelines.cli_review import add_review_verbs
 from pipelines.cli_scan import add_scan_verb
@@ -47,6 +48,7 @@ add_suite_verbs(app)
 add_scan_verb(redteam)
 add_garak_verb(redteam)
 add_trace_verb(app)
+add_prompt_verbs(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""
@@ -54,6 +56,7 @@ STOPPED = 130
 SOURCES = "Folder, file, glob, archive, https://, s3:// or git+https:// address; may be repeated."
 COMPARED = "Two of: settings file (YAML) of the keys that differ, folder of a workspace, `current`."
 FILTERS = "tenant=, labels=a,b, language=, since=, until=, under=, superseded=true|false; may be repeated."
+KEEP = "Train nothing in this run: the candidate has the adapter of the release in production."
 VERSION = "Tag or its beginning, or `current`."
 Refresh = Annotated[bool, typer.Option(help="Fetch what has changed of remote sources first.")]
 Queries = Annotated[Path | None, typer.Option(help="JSON Lines of id and query.")]
@@ -67,13 +70,15 @@ def run(
     sources: Annotated[list[str] | None, typer.Option(help=SOURCES)] = None,
     qa: Annotated[Path | None, typer.Option(help="Question file (JSON Lines).")] = None,
     refresh: Refresh = True,
+    keep_adapter: Annotated[bool, typer.Option("--keep-adapter", help=KEEP)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Documents -> a release that waits for a reviewer: the whole lifecycle, as a Prefect flow."""
     from pipelines import telling, verbs
     from pipelines.workspaces import Choices
 
-    summary = verbs.run(Choices(workspace, config, profile, tuple(sources or ()), qa), refresh=refresh)
+    choices = Choices(workspace, config, profile, tuple(sources or ()), qa, keep_adapter)
+    summary = verbs.run(choices, refresh=refresh)
     emit(summary.plain()) if as_json else print(telling.told(summary))
 
 

@@ -403,6 +403,8 @@ class Release(Contract):
     system: str
     """Digest of the parts that shape an answer."""
     trained_by: str
+    succeeds: str | None = None
+    """The release in production when this one was made: what its kind is told by (release/kinds.py)."""
 
 
 class Approval(Contract):

@@ -102,13 +102,17 @@ class Registry:
         folder = self.workspace.stage("train")
 
         def fill() -> None:
-            self.mlflow.log_params(_flat({"training": self.settings.training.model_dump(mode="json")}))
+            kept = read_json(folder / "run.json").get("kept_from") if (folder / "run.json").exists() else None
+            if kept:  # trained for that release, on its data, under its settings
+                self.mlflow.log_param("kept_from", kept)
+            else:
+                self.mlflow.log_params(_flat({"training": self.settings.training.model_dump(mode="json")}))
+                dataset = self.workspace.stage("dataset")
+                self.mlflow.set_tag("groundwork.dataset", outputs_digest(dataset))
+                for split in ("train", "validation", "preferences"):
+                    self._log_dataset(dataset / f"{split}.jsonl", split)
             self.mlflow.log_param("base_model", self.settings.generation.base_model)
             self._log_curves(read_json(folder / "curves.json"))
-            dataset = self.workspace.stage("dataset")
-            self.mlflow.set_tag("groundwork.dataset", outputs_digest(dataset))
-            for split in ("train", "validation", "preferences"):
-                self._log_dataset(dataset / f"{split}.jsonl", split)
             self._log_files(folder, "curves.html", "training.json")
             self._log_measured(folder)
 

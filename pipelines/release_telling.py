@@ -81,7 +81,8 @@ def told_difference(found: dict[str, Any]) -> str:
 
 
 def _told(each: dict[str, Any]) -> list[str]:
-    lines = [f"{each['id'][:12]}  {each['state']:<11} {each['verdict']:<12} trained by {each['trained_by']}"]
+    about = f"{each['kind']}, trained by {each['trained_by']}"
+    lines = [f"{each['id'][:12]}  {each['state']:<11} {each['verdict']:<12} {about}"]
     if each["warning"]:
         lines.append(f"              warning: {each['warning']}")
     lines += [f"              {d['verdict']} by {d['who']} ({d['role']}): {d['why']}" for d in each["decided"]]

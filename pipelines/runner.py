@@ -156,6 +156,8 @@ def _inputs(stage: Stage, settings: Settings, workspace: Workspace, champion: Ch
             inputs[name.rsplit(".", 1)[-1]] = paths[0]
     if stage.champion and champion is not None:
         inputs["champion"] = champion.folder
+    if stage.keeps and champion is not None:
+        inputs["kept"] = champion.folder
     return inputs
 
 

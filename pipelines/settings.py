@@ -232,6 +232,8 @@ class Dataset(Model):
 class Training(Model):
     """Stage `train`."""
 
+    adapter: Literal["train", "production"]
+    """production: nothing is trained, the adapter of the release in production is kept (docs/prompts.md)."""
     method: Literal["lora", "qlora"]
     seed: int
     epochs: int = Field(ge=1)

@@ -63,6 +63,8 @@ class Stage:
     """Distributions whose versions count."""
     champion: bool = False
     """Whether it looks at the release that the candidate is compared with."""
+    keeps: bool = False
+    """Whether it may be given what a release holds, instead of making it."""
     effect: Effect | None = field(default=None)
 
 
@@ -99,6 +101,7 @@ _ANSWERING = (
     "pipelines.generation.models",
     "pipelines.generation.prompts",
     "pipelines.generation.quoting",
+    "pipelines.generation.room",
     "pipelines.guardrails.injection",
     "pipelines.guardrails.policy",
     "pipelines.guardrails.signs",
@@ -261,11 +264,13 @@ STAGES: dict[str, Stage] = {
                 "pipelines.training.curves",
                 "pipelines.training.fused",
                 "pipelines.training.grouping",
+                "pipelines.training.keeping",
                 "pipelines.training.loop",
                 "pipelines.training.processes",
                 "pipelines.training.train",
             ),
             libraries=("torch", "transformers", "peft", "accelerate", "bitsandbytes", "datasets"),
+            keeps=True,
         ),
         Stage(
             name="evaluate",
@@ -345,7 +350,10 @@ STAGES: dict[str, Stage] = {
 
 @dataclass(frozen=True)
 class Champion:
-    """The release that a candidate is compared with: its id, and the folder that holds its parts."""
+    """The release that a stage looks at: what names it in the stage's key, and the folder that holds its parts.
+
+    For a stage that compares, the champion by its id; for one that keeps, what is kept by its digest.
+    """
 
     release: str
     folder: Path
@@ -396,6 +404,8 @@ def key_parts(
             inputs[name] = [_external_digest(name, path, digests) for path in paths]
     if stage.champion:
         inputs["champion"] = champion.release if champion else None
+    if stage.keeps and champion is not None:
+        inputs["kept"] = champion.release
     return {
         "stage": stage.name,
         "schema_version": SCHEMA_VERSION,

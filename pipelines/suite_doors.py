@@ -32,7 +32,7 @@ def run(choices: Choices, file: Path, *, base: bool, table: Path | None) -> dict
     chosen = opened.settings.evaluation
     role = "base" if base else "candidate"
     with progress("suite") as report:
-        job = _job(opened, report, base=base)
+        job = job_of(opened, report, base=base)
         description = next(each for each in describe(job.inputs, opened.settings) if each.role == role)
         system = opener(job)(description)
         try:
@@ -90,7 +90,7 @@ def _tally(tally: dict[str, int]) -> str:
     return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in tally.items() if n or name == "passed")
 
 
-def _job(opened: Opened, report: Report, *, base: bool) -> Any:
+def job_of(opened: Opened, report: Report, *, base: bool) -> Any:
     """The workspace's stage folders and files, as `evaluate` is given them."""
     from pipelines.artifacts import StageJob
 

@@ -29,7 +29,7 @@ def told(summary: Summary) -> str:
     """What a run left behind, and what to do next."""
     lines = [
         f"{'Done' if summary.ran else 'Nothing to do'}: release {summary.release[:12]} is {summary.state} "
-        f"(gate: {summary.verdict})."
+        f"(gate: {summary.verdict}; {summary.kind})."
     ]
     lines += told_figures(summary.workspace)
     if summary.warning:

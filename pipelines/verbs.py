@@ -42,6 +42,8 @@ class Summary:
     state: str
     verdict: str
     warning: str | None
+    kind: str
+    """`prompt-only`, `index-only`, `full`, ... (release/kinds.py)."""
     open_findings: int = 0
     """Attacks that got through and hold up the approval."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Summary:
             "verdict": self.verdict,
             "warning": self.warning,
             "open_findings": self.open_findings,
+            "kind": self.kind,
             "report": str(self.report),
             "seconds": self.seconds,
         }
@@ -72,7 +75,12 @@ def database(opened: Opened) -> Store:
 
 
 def compared_with(name: str, opened: Opened, store: Store) -> Champion | None:
-    """The release that a stage compares the candidate with, for the stages that ask."""
+    """The release that a stage compares the candidate with, or takes its output from, for the stages that ask."""
+    if STAGES[name].keeps and opened.settings.training.adapter == "production":
+        from pipelines.release.keeping import kept
+
+        held = kept(opened.workspace, opened.settings, store)
+        return Champion(held.release, held.folder)
     if not STAGES[name].champion:
         return None
     from pipelines.release.champion import project as project_champion
@@ -156,9 +164,17 @@ def register(opened: Opened) -> Summary:
     return _summary(opened, done)
 
 
-def _summary(opened: Opened, done: "Registered") -> Summary:
-    root, release = opened.workspace.root, done.release.id
-    return Summary(root, (), release, done.state, done.verdict, done.warning, done.open_findings)
+def _summary(opened: Opened, known: "Registered") -> Summary:
+    return Summary(
+        workspace=opened.workspace.root,
+        ran=(),
+        release=known.release.id,
+        state=known.state,
+        verdict=known.verdict,
+        warning=known.warning,
+        kind=known.kind,
+        open_findings=known.open_findings,
+    )
 
 
 def project(opened: Opened, store: Store) -> None:
@@ -209,8 +225,8 @@ def _register_prompt(opened: Opened, registry: Any) -> None:
     from pipelines.generation.prompts import load_prompt
 
     prompt = load_prompt(opened.settings.generation.prompt)
-    shown = prompt.user.replace("{passages}", "{{passages}}").replace("{question}", "{{question}}")
-    registry.register_prompt(prompt.name, f"{prompt.system}\n\n{shown}", prompt.digest)
+    shown = prompt.plain.replace("{passages}", "{{passages}}").replace("{question}", "{{question}}")
+    registry.register_prompt(prompt.name, shown, prompt.digest)
 
 
 def _record(name: str, opened: Opened) -> None:
@@ -241,6 +257,8 @@ def run(choices: Choices, *, refresh: bool = True) -> Summary:
     if done is not None:
         commit(opened, list(STAGES))
         return done
+    check_prompt(opened)
+    check_kept(opened)
     remember(opened)
     prepare_prefect(opened)
     from flows.lifecycle import lifecycle_of
@@ -267,6 +285,25 @@ def check_sources(opened: Opened) -> None:
             for path in paths:
                 if setting != SOURCES and not path.exists():
                     raise SourceError(f"{path}: there is no such file or folder (setting `{setting}`).")
+
+
+def check_prompt(opened: Opened) -> None:
+    """Refuse a prompt that cannot serve, or whose examples leave passages no room, before anything is started."""
+    from pipelines.generation.room import fitting_prompt
+
+    fitting_prompt(opened.settings.generation.prompt, opened.settings, opened.workspace.state)
+
+
+def check_kept(opened: Opened) -> None:
+    """Refuse to keep an adapter where there is none, or one of another base model, before anything is started."""
+    if opened.settings.training.adapter == "production":
+        from pipelines.release.keeping import first_with_adapter
+
+        store = database(opened)
+        try:
+            first_with_adapter(store, opened.settings)
+        finally:
+            store.close()
 
 
 def remote_sources(opened: Opened) -> list["Location"]:

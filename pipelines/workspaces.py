@@ -31,6 +31,8 @@ class Choices:
     profile: str | None = None
     sources: tuple[str | os.PathLike[str], ...] = ()
     questions: Path | None = None
+    keep_adapter: bool = False
+    """For this run alone: the workspace does not remember it, a settings file (`training.adapter`) does."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def open_workspace(choices: Choices) -> Opened:
     if choices.config is not None:
         overrides = configuration.overlay(overrides, configuration.read_layer(choices.config))
     overrides = configuration.overlay(overrides, _files(choices))
-    settings = configuration.load(profile=profile, overrides=overrides, named=choices.config)
+    passing = {"training": {"adapter": "production"}} if choices.keep_adapter else {}
+    applied = configuration.overlay(overrides, passing)
+    settings = configuration.load(profile=profile, overrides=applied, named=choices.config)
     endpoint = settings.sources.s3.endpoint_url
     refuse_secrets([*settings.files.sources, *([endpoint] if endpoint else [])])
     return Opened(Workspace(root), settings, overrides, profile)

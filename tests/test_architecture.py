@@ -31,6 +31,7 @@ COMPOSERS = {
     *("cli_garak", "garak_doors"),
     *("cli_findings", "findings_doors"),
     *("cli_trace", "trace_telling"),
+    *("cli_prompts", "prompt_doors", "prompt_telling"),
 }
 DOORS = {
     "prefect": ("flows/",),

@@ -107,7 +107,7 @@ def put(
     suite: Suite, finder: Finder, system: Answerer, encode: Encode, *, role: str, shown: int, k: int, report: Report
 ) -> Put:
     """Ask every question. `shown` passages reach the model, `k` hits are ranked."""
-    alone_s = _alone(suite, system)
+    alone_s = alone([question.question for question in suite.questions], system)
     started = time.monotonic()
     questions = [question.question for question in suite.questions]
     hits = finder.search(questions, max(k, shown))
@@ -125,19 +125,24 @@ def put(
         group = suite.group(question.document, question.id)
         items += metrics.items_of(question.id, group, metrics.slice_of(question), values)
         asked.append(_asked_question(role, question, answers[i], values, retrieved[i]))
-    items += [
-        Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
-        for i, seconds in enumerate(alone_s)
-    ]
+    items += latencies(alone_s)
     return Put(items, asked, alone_s, search_s, answers, texts, [each.chunks for each in retrieved], hits)
 
 
-def _alone(suite: Suite, system: Answerer) -> list[float]:
+def latencies(alone_s: Sequence[float]) -> list[Item]:
+    """Seconds of questions asked one by one, as rows of an item table."""
+    return [
+        Item(item=f"alone-{i}", group=f"alone-{i}", slice="all", metric="latency_s", value=seconds)
+        for i, seconds in enumerate(alone_s)
+    ]
+
+
+def alone(questions: Sequence[str], system: Answerer) -> list[float]:
     """Seconds of a few questions asked one by one, the first (which loads the model) left out."""
     timed = []
-    for question in suite.questions[: ALONE + 1]:
+    for question in questions[: ALONE + 1]:
         started = time.monotonic()
-        answer = system.answer([question.question])[0]
+        answer = system.answer([question])[0]
         timed.append(max(time.monotonic() - started, answer.seconds))  # a kept answer brings its own time
     return timed[1:]
 

@@ -82,7 +82,7 @@ def opener(job: StageJob) -> Opener:
     """How systems are opened for real: index, encoder, engine, kept answers."""
 
     def open_system(description: Description) -> Opened:
-        from pipelines.generation.prompts import load_prompt
+        from pipelines.generation.room import fitting_prompt
         from pipelines.guardrails.policy import load_guardrails
         from pipelines.retrieval.answer import AnswerSystem
         from pipelines.retrieval.kept import KeptAnswers
@@ -95,7 +95,7 @@ def opener(job: StageJob) -> Opener:
         system = AnswerSystem(
             searcher,
             engine,
-            load_prompt(description.prompt),
+            fitting_prompt(description.prompt, settings, job.state),
             load_guardrails(description.guardrails),
             settings,
             identity=description.identity,

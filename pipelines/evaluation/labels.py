@@ -47,6 +47,9 @@ OTHERS = {
     ),
     "contains": Label("Contains the answer", "an accepted answer stands in what was said"),
     "guardrail_changed": Label("Changed by a guardrail", "a guardrail replaced what the model said", "lower"),
+    "prompt_tokens": Label("Tokens read", "system, examples, passages and question, an answer", "lower"),
+    "completion_tokens": Label("Tokens written", "an answer", "lower"),
+    "suite_pass": Label("Suite items passed", "every assertion holds"),
     "latency_s": Label("Seconds alone", "one question at a time, search included", "lower"),
 }
 LABELS = HEADLINE | RAGAS | ATTACKS | OTHERS

@@ -132,7 +132,7 @@ def opener(job: StageJob) -> Opener:
 
     def open_candidate(canary: str) -> Opened:
         from pipelines.evaluation.systems import OpenedLater, describe
-        from pipelines.generation.prompts import load_prompt
+        from pipelines.generation.room import fitting_prompt
         from pipelines.guardrails.policy import OFF, load_guardrails
         from pipelines.retrieval.answer import AnswerSystem
         from pipelines.retrieval.kept import KeptAnswers
@@ -140,7 +140,7 @@ def opener(job: StageJob) -> Opener:
 
         settings, threads = job.settings, job.settings.runtime.threads
         _, candidate = describe(job.inputs, settings)  # this stage is given no champion
-        prompt = load_prompt(candidate.prompt)
+        prompt = fitting_prompt(candidate.prompt, settings, job.state)
         secretive = prompt.model_copy(update={"system": prompt.system + CONFIDENTIAL.format(canary=canary)})
         searcher = Searcher(settings, job.state, candidate.index)
         engine = OpenedLater(settings.generation, adapter=candidate.adapter, state=job.state, threads=threads)

@@ -90,6 +90,8 @@ class OpenedLater:
     def __init__(self, generation: Generation, *, adapter: Path | None, state: Path, threads: int) -> None:
         self._open: Callable[[], Engine] = lambda: _opened(generation, adapter, state, threads)
         self._engine: Engine | None = None
+        self.asked = 0
+        """Conversations so far: questions that had no kept answer."""
         self.name = described(generation)
 
     def generate(
@@ -100,6 +102,7 @@ class OpenedLater:
         report: Callable[[int, int], None] | None = None,
     ) -> list[Completion]:
         """As the engine does; the first call loads it."""
+        self.asked += len(conversations)
         return self._loaded().generate(conversations, max_new_tokens=max_new_tokens, report=report)
 
     def read(
@@ -112,6 +115,7 @@ class OpenedLater:
     ) -> list[Quoted]:
         """As the engine does, where it can (`generation.answers: quoted` is refused for engines that cannot)."""
         engine = self._loaded()
+        self.asked += len(conversations)
         assert isinstance(engine, QuotingEngine)
         return engine.read(conversations, texts, refusal=refusal, max_new_tokens=max_new_tokens)
 

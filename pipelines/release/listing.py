@@ -11,6 +11,7 @@ from pipelines.artifacts import ObjectStore
 from pipelines.contracts import Approval, Contract, Release
 from pipelines.errors import DecisionError
 from pipelines.release import evidence, findings
+from pipelines.release.kinds import kind_of
 from pipelines.release.policy import Needed, ReleasePolicy, aware
 from pipelines.store import ApprovalRow, ReleaseRow, Store
 
@@ -23,6 +24,8 @@ class Listed(Contract):
     state: str
     verdict: str
     warning: str | None
+    kind: str
+    """What differs from the release that was in production when it was made: `prompt-only`, `full`, ... (kinds.py)."""
     trained_by: str
     created: datetime
     report_digest: str
@@ -111,8 +114,16 @@ def listed(session: Session, row: ReleaseRow, policy: ReleasePolicy, now: dateti
     columns = ("id", "number", "state", "verdict", "warning", "trained_by", "created", "report_digest")
     return Listed(
         **{name: getattr(row, name) for name in columns},
+        kind=kind_of_row(session, row),
         decided=decided,
         needed=policy.needed(decided, row.report_digest, row.trained_by, now) if pending else (),
         open_findings=open_ones,
         overdue=bool(open_ones) and row.state == findings.SERVED,
     )
+
+
+def kind_of_row(session: Session, row: ReleaseRow) -> str:
+    """What kind of release a row is. (Releases from before `succeeds` was noted: by what they were compared with.)"""
+    before = row.manifest.get("succeeds") or row.against
+    succeeded = session.get(ReleaseRow, before) if before else None
+    return kind_of(row.manifest["parts"], succeeded.manifest["parts"] if succeeded else None)

@@ -34,10 +34,14 @@ class Material:
 
 
 def run(job: StageJob) -> None:
-    """Stage `train`: in this process, or in one per GPU that this one starts and follows."""
+    """Stage `train`: in this process, or in one per GPU that this one starts and follows; or nothing is trained."""
     from pipelines.generation.models import base_folder
     from pipelines.training import processes
+    from pipelines.training.keeping import keep
 
+    if job.settings.training.adapter == "production":
+        keep(job)
+        return
     gpus = processes.gpus()
     count = processes.how_many(job.settings.training.processes, gpus=gpus)
     if count == 1:
