@@ -157,7 +157,7 @@ class Registry:
 
         now = int(time.time() * 1000)
         points = [
-            Metric(f"train.{name}" if name != "validation" else "validation.loss", float(value), now, int(line["step"]))
+            Metric(_curve_name(name), float(value), now, int(line["step"]))
             for line in curve
             for name, value in line.items()
             if name not in ("step", "seconds", "validation_seconds")
@@ -295,6 +295,12 @@ def _flat(values: dict[str, Any], at: str = "") -> dict[str, Any]:
         name = f"{at}{key}"
         flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
+
+
+def _curve_name(name: str) -> str:
+    """`validation` and `validation_*` are of validation examples; the rest is of training."""
+    of, _, figure = name.partition("_")
+    return f"validation.{figure or 'loss'}" if of == "validation" else f"train.{name}"
 
 
 def _metric_name(name: str) -> str:

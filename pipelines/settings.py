@@ -218,10 +218,24 @@ class Dataset(Model):
     """Questions made from each training chunk beside those of a question file, to be trained on."""
 
 
+class Dpo(Model):
+    """Learning from preferred answers, after the examples."""
+
+    epochs: int = Field(ge=0)
+    """Passes over the pairs of answers; 0: none."""
+    beta: float = Field(gt=0)
+    """What it costs to leave the adapter that the examples gave."""
+    learning_rate: float = Field(gt=0)
+    time_share: float = Field(gt=0, lt=1)
+    """Of `minutes_at_most`, where there are pairs; time that the examples leave comes on top."""
+
+
 class Training(Model):
     """Stage `train`."""
 
     method: Literal["lora", "qlora"]
+    dora: bool
+    """Weights as magnitude and direction, the latter by LoRA (arXiv:2402.09353)."""
     seed: int
     epochs: int = Field(ge=1)
     minutes_at_most: float = Field(gt=0)
@@ -245,6 +259,11 @@ class Training(Model):
     """Each trains on a share of every step. 0: one per CUDA GPU, one without a GPU."""
     checkpoint_every_steps: int = Field(ge=1)
     validate_every_steps: int = Field(ge=1)
+    patience: int = Field(ge=0)
+    """Validations without improvement that end a phase; its adapter with the least validation loss is kept. 0: off."""
+    min_improvement: float = Field(ge=0)
+    """Of the validation loss, to count as one."""
+    dpo: Dpo
 
 
 class Generation(Model):
