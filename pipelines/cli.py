@@ -14,6 +14,7 @@ from pipelines.cli_judge import add_judge_verb
 from pipelines.cli_release import add_release_verbs
 from pipelines.cli_review import add_review_verbs
 from pipelines.cli_suite import add_suite_verbs
+from pipelines.cli_tune import add_tune_verb
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
 from pipelines.options import AsJson, Config, Profile, Workspace, at
@@ -39,6 +40,7 @@ add_release_verbs(app)
 add_review_verbs(app)
 add_judge_verb(app)
 add_suite_verbs(app)
+add_tune_verb(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""

@@ -523,9 +523,15 @@ def load(*, profile: str = "local", overrides: dict[str, Any] | None = None, nam
 def read_layer(path: Path, *, checked: bool = True) -> dict[str, Any]:
     """A settings file. `checked`: unknown keys are a SettingsError that names the nearest known one."""
     layer = _read(path)
-    if checked and (unknown := _unknown_keys(layer, Settings)):
-        raise SettingsError(f"{path}: " + "; ".join(unknown))
+    if checked:
+        refuse_unknown(layer, str(path))
     return layer
+
+
+def refuse_unknown(layer: dict[str, Any], named: str) -> None:
+    """Raise SettingsError for keys that there are not, with the nearest known ones; `named`: whose layer it is."""
+    if unknown := _unknown_keys(layer, Settings):
+        raise SettingsError(f"{named}: " + "; ".join(unknown))
 
 
 def dump(settings: Settings) -> str:

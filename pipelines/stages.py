@@ -250,6 +250,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.training.outputs",
                 "pipelines.training.patience",
                 "pipelines.training.phases",
+                "pipelines.training.pictures",
                 "pipelines.training.processes",
                 "pipelines.training.train",
             ),

@@ -27,6 +27,7 @@ COMPOSERS = {
     *("registry", "dataversion", "options", "cli_release", "release_doors", "release_telling"),
     *("cli_review", "review_doors"),
     *("cli_judge", "judge_doors", "cli_suite", "suite_doors"),
+    *("cli_tune", "tune_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),

@@ -3,11 +3,10 @@
 Invariant: equal curves give equal bytes. Lines and text take the page's colours, light or dark.
 """
 
-import io
-import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+
+from pipelines.training.pictures import drawn, empty_figure
 
 SMOOTHED_OVER = 10
 """Steps in the moving average of the training loss."""
@@ -86,7 +85,7 @@ def smoothed(curve: Sequence[dict[str, float]], step: int) -> float:
 
 
 def _picture(curve: Sequence[dict[str, float]], measured: Sequence[dict[str, float]]) -> str:
-    figure = _figure(5.2)
+    figure = empty_figure(5.2)
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     at = [line["step"] for line in curve]
     losses.plot(at, [line["loss"] for line in curve], color=TRAINED, alpha=0.35, linewidth=1)
@@ -100,11 +99,11 @@ def _picture(curve: Sequence[dict[str, float]], measured: Sequence[dict[str, flo
     rates.plot(at, [line["learning_rate"] for line in curve], color=RATE, linewidth=2)
     rates.set_ylabel("learning rate")
     rates.set_xlabel("optimizer step")
-    return _drawn(figure, "Loss and learning rate by step")
+    return drawn(figure, "Loss and learning rate by step")
 
 
 def _picture_of_preferences(curve: Sequence[dict[str, float]], measured: Sequence[dict[str, float]]) -> str:
-    figure = _figure(6.4)
+    figure = empty_figure(6.4)
     places = figure.subplots(3, 1, sharex=True)
     at, where = [line["step"] for line in curve], [line["step"] for line in measured]
     said = {"loss": "loss", "margin": "reward margin", "accuracy": "accuracy"}
@@ -117,34 +116,4 @@ def _picture_of_preferences(curve: Sequence[dict[str, float]], measured: Sequenc
     places[0].legend(frameon=False)
     places[2].set_ylim(0, 1.05)
     places[2].set_xlabel("optimizer step")
-    return _drawn(figure, "DPO loss, reward margin and accuracy by step")
-
-
-def _figure(height: float) -> Any:
-    """An empty figure nine inches wide, made so that equal curves give equal bytes."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "curves"
-    matplotlib.rcParams["svg.fonttype"] = "none"
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(9, height), layout="constrained")
-
-
-def _drawn(figure: Any, said: str) -> str:
-    """The figure as SVG for the page; `said`: what it shows, for those who do not see it."""
-    for axes in figure.axes:
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    drawn = io.StringIO()
-    figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _in_page_colours(drawn.getvalue(), said)
-
-
-def _in_page_colours(svg: str, said: str) -> str:
-    """matplotlib's black becomes `currentColor`; what stands before <svg> is dropped."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"#000000", "currentColor", svg)
-    svg = re.sub(r"(<text style=\")", r"\1fill: currentColor; ", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{said}" ', 1)
+    return drawn(figure, "DPO loss, reward margin and accuracy by step")
