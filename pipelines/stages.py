@@ -328,6 +328,10 @@ STAGES: dict[str, Stage] = {
 }
 
 
+METRICS = ("train/training.json",)
+"""Files of stage folders whose figures `dvc exp show` lays side by side."""
+
+
 @dataclass(frozen=True)
 class Champion:
     """The release that a candidate is compared with: its id, and the folder that holds its parts."""
@@ -449,7 +453,10 @@ def _without_paths(value: Any) -> Any:
 
 def dvc_stages(settings: Settings, workspace: Path) -> dict[str, Any]:
     """The content of dvc.yaml: the same arrow, for the default workspace and the committed settings."""
-    return {"stages": {stage.name: _dvc_stage(stage, settings, workspace) for stage in STAGES.values()}}
+    return {
+        "stages": {stage.name: _dvc_stage(stage, settings, workspace) for stage in STAGES.values()},
+        "metrics": [str(workspace / path) for path in METRICS],
+    }
 
 
 def _dvc_stage(stage: Stage, settings: Settings, workspace: Path) -> dict[str, Any]:
