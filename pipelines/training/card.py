@@ -14,6 +14,7 @@ import yaml
 from pipelines.artifacts import read_json, sha256_file, write_text
 from pipelines.modelfiles import licence_of, model_digest
 from pipelines.training.adapter import WEIGHTS
+from pipelines.training.dpo import PREFERENCES
 
 CARD = "README.md"
 SPLITS = ("train", "validation", "golden")
@@ -27,14 +28,16 @@ ORIGINS = {
 
 def write_card(output: Path, dataset: Path, base_model: str) -> None:
     """Write adapter/README.md beside what a finished training left in `output`."""
+    training, held = read_json(output / "training.json"), read_json(dataset / "summary.json")
+    preferred = {"preferred answers": sha256_file(dataset / PREFERENCES)} if _learned_preferences(training) else {}
     digests = {
         "base model": model_digest(base_model),
         "training examples": sha256_file(dataset / "train.jsonl"),
         "validation examples": sha256_file(dataset / "validation.jsonl"),
+        **preferred,
         "adapter": sha256_file(output / "adapter" / WEIGHTS),
     }
-    made = read_json(output / "training.json"), read_json(dataset / "summary.json")
-    write_text(output / "adapter" / CARD, card(*made, licence=licence_of(base_model), digests=digests))
+    write_text(output / "adapter" / CARD, card(training, held, licence=licence_of(base_model), digests=digests))
 
 
 def card(
@@ -56,14 +59,17 @@ def card(
     )
 
 
+def _learned_preferences(training: Mapping[str, Any]) -> bool:
+    return training["preferences"] is not None and training["preferences"]["steps"] > 0
+
+
 def _front_matter(training: Mapping[str, Any], licence: str | None) -> list[str]:
-    learned = training["preferences"] is not None and training["preferences"]["steps"]
     held = {
         "base_model": training["base_model"],
         "library_name": "peft",
         "license": licence.lower() if licence else "other",
         "pipeline_tag": "text-generation",
-        "tags": ["lora", *(["dpo"] if learned else []), "grounded-question-answering"],
+        "tags": ["lora", *(["dpo"] if _learned_preferences(training) else []), "grounded-question-answering"],
     }
     return ["---", yaml.safe_dump(held, sort_keys=True).rstrip(), "---"]
 

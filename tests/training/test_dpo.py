@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.artifacts import StageJob, read_json, write_lines
+from pipelines.artifacts import StageJob, read_json, sha256_file, write_lines
 from pipelines.contracts import Preference, content_id
 from pipelines.generation.models import load_causal, load_tokenizer
 from pipelines.settings import Settings
@@ -158,6 +158,7 @@ def test_what_was_done_is_told_in_figures_on_the_page_and_on_the_card(trained: S
     assert page.count("<svg") == 2 and "Preferred answers" in page
     card = (trained.output / "adapter" / "README.md").read_text()
     assert "on 6 pairs of answers (24 seen), beta 0.1" in card and "- dpo\n" in card
+    assert sha256_file(trained.inputs["dataset"] / "preferences.jsonl") in card
     names = {path.name for path in trained.output.iterdir()}
     assert names == {"adapter", "curves.html", "curves.json", "training.json"}
 
