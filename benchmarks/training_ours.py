@@ -22,7 +22,7 @@ from pipelines.artifacts import read_lines
 from pipelines.contracts import Example
 from pipelines.generation.models import load_tokenizer
 from pipelines.settings import Training
-from pipelines.training import adapter, loop, train
+from pipelines.training import adapter, loop, objectives, train
 from pipelines.training.grouping import Group, group, tokenise
 
 Asked = dict[str, Any]
@@ -52,7 +52,8 @@ def trained(asked: Asked, settings: Training, accelerator: Accelerator) -> dict[
     plan = loop.Plan(tuple(step for one in plans for step in one.steps))
     model = adapter.load_for_training(folder, settings, accelerator.device)
     validation = _groups(asked["validation"], tokenizer, settings)
-    running = loop.Run(model, plan, validation, settings, accelerator=accelerator, place=out)
+    loss = accelerator.prepare(objectives.AnswerLoss(model))
+    running = loop.Run(loss, plan, validation, settings, accelerator=accelerator, place=out)
     ready = time.perf_counter()
     done = running.fit(_told)
     adapter.save_adapter(
@@ -83,7 +84,8 @@ def judged(asked: Asked, settings: Training, accelerator: Accelerator) -> dict[s
     model = adapter.load_for_training(folder, settings, accelerator.device)
     set_peft_model_state_dict(model, load_peft_weights(asked["judge"], device="cpu"))
     validation = _groups(asked["validation"], load_tokenizer(folder), settings)
-    return {"validation": loop.mean_loss(loop.AnswerLoss(model), loop.bounded(validation), accelerator.device)}
+    loss, batches = objectives.AnswerLoss(model), objectives.bounded(validation)
+    return {"validation": objectives.mean_figures(objectives.Answers(), loss, batches, accelerator.device)[0]}
 
 
 def _groups(path: str, tokenizer: Any, settings: Training) -> list[Group]:

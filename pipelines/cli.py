@@ -19,6 +19,7 @@ from pipelines.cli_review import add_review_verbs
 from pipelines.cli_scan import add_scan_verb
 from pipelines.cli_suite import add_suite_verbs
 from pipelines.cli_trace import add_trace_verb
+from pipelines.cli_tune import add_tune_verb
 from pipelines.console import emit, emit_lines, fail, progress, say, settle_vendors
 from pipelines.errors import GroundworkError
 from pipelines.options import AsJson, Config, Profile, Workspace, at
@@ -49,6 +50,7 @@ add_scan_verb(redteam)
 add_garak_verb(redteam)
 add_trace_verb(app)
 add_prompt_verbs(app)
+add_tune_verb(app)
 
 STOPPED = 130
 """Exit code after Ctrl-C."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.artifacts import STAGE_FILE, Workspace, read_json
-from pipelines.contracts import Release
+from pipelines.contracts import Release, content_id
 from pipelines.errors import SettingsError
 from pipelines.release.manifest import outputs_digest
 from pipelines.release.review_tags import OUTCOME, REQUEST, REVIEW, Tagged
@@ -156,9 +156,38 @@ class Registry:
         for name in names:
             self.mlflow.log_artifact(str(folder / name))
 
+    def record_search(self, folder: Path, found: dict[str, Any]) -> RunLink:
+        """A search's run, and nested in it one of each training.
+
+        `folder` holds tuning.json and tuning.html; `found`: what tuning.json says.
+        """
+
+        def fill() -> None:
+            self.mlflow.log_params({"base_model": self.settings.generation.base_model, **_flat(found["axes"])})
+            self.mlflow.log_metric("validation.loss", float(found["best"]["validation_loss"]))
+            self._log_files(folder, "tuning.json", "tuning.html")
+            for run in found["runs"]:
+                self._record_point(folder, run)
+
+        return self._once("tune", content_id("tune", *(run["key"] for run in found["runs"])), fill)
+
+    def _record_point(self, folder: Path, run: dict[str, Any]) -> None:
+        """A training of a search; not under `groundwork.key`, which is that of a stage's own run."""
+        tags = {"groundwork.point": run["key"], "groundwork.rung": str(run["rung"])}
+        with self.mlflow.start_run(experiment_id=self.experiment, run_name=run["name"], tags=tags, nested=True):
+            trained = folder / run["folder"] / "train"
+            training = read_json(trained / "training.json")
+            self.mlflow.log_params(_flat({"training": training["parameters"]}))
+            self._log_curves(read_json(trained / "curves.json"))
+            self._log_files(trained, "curves.html", "training.json")
+            self._log_measured(trained)
+
     def _run(self, name: str, folder: Path, fill: Any) -> RunLink:
-        """The run of a finished stage: found by its key, or written now."""
-        key = read_json(folder / STAGE_FILE)["key"]
+        """The run of a finished stage."""
+        return self._once(name, read_json(folder / STAGE_FILE)["key"], fill)
+
+    def _once(self, name: str, key: str, fill: Any) -> RunLink:
+        """A run that is found by its key, or written now."""
         with _quiet():
             found = self.client.search_runs(
                 [self.experiment], filter_string=f"tags.`groundwork.key` = '{key}' and attributes.status = 'FINISHED'"
@@ -176,7 +205,7 @@ class Registry:
 
         now = int(time.time() * 1000)
         points = [
-            Metric(f"train.{name}" if name != "validation" else "validation.loss", float(value), now, int(line["step"]))
+            Metric(_curve_name(name), float(value), now, int(line["step"]))
             for line in curve
             for name, value in line.items()
             if name not in ("step", "seconds", "validation_seconds")
@@ -348,6 +377,12 @@ def _flat(values: dict[str, Any], at: str = "") -> dict[str, Any]:
         name = f"{at}{key}"
         flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
+
+
+def _curve_name(name: str) -> str:
+    """`validation` and `validation_*` are of validation examples; the rest is of training."""
+    of, _, figure = name.partition("_")
+    return f"validation.{figure or 'loss'}" if of == "validation" else f"train.{name}"
 
 
 def _metric_name(name: str) -> str:

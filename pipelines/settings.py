@@ -229,12 +229,26 @@ class Dataset(Model):
     """The first rule that matches decides, before what a document says of itself."""
 
 
+class Dpo(Model):
+    """Learning from preferred answers, after the examples."""
+
+    epochs: int = Field(ge=0)
+    """Passes over the pairs of answers; 0: none."""
+    beta: float = Field(gt=0)
+    """What it costs to leave the adapter that the examples gave."""
+    learning_rate: float = Field(gt=0)
+    time_share: float = Field(gt=0, lt=1)
+    """Of `minutes_at_most`, where there are pairs; time that the examples leave comes on top."""
+
+
 class Training(Model):
     """Stage `train`."""
 
     adapter: Literal["train", "production"]
     """production: nothing is trained, the adapter of the release in production is kept (docs/prompts.md)."""
     method: Literal["lora", "qlora"]
+    dora: bool
+    """Weights as magnitude and direction, the latter by LoRA (arXiv:2402.09353)."""
     seed: int
     epochs: int = Field(ge=1)
     minutes_at_most: float = Field(gt=0)
@@ -258,6 +272,11 @@ class Training(Model):
     """Each trains on a share of every step. 0: one per CUDA GPU, one without a GPU."""
     checkpoint_every_steps: int = Field(ge=1)
     validate_every_steps: int = Field(ge=1)
+    patience: int = Field(ge=0)
+    """Validations without improvement that end a phase; its adapter with the least validation loss is kept. 0: off."""
+    min_improvement: float = Field(ge=0)
+    """Of the validation loss, to count as one."""
+    dpo: Dpo
 
 
 class Generation(Model):
@@ -519,9 +538,15 @@ def load(*, profile: str = "local", overrides: dict[str, Any] | None = None, nam
 def read_layer(path: Path, *, checked: bool = True) -> dict[str, Any]:
     """A settings file. `checked`: unknown keys are a SettingsError that names the nearest known one."""
     layer = _read(path)
-    if checked and (unknown := _unknown_keys(layer, Settings)):
-        raise SettingsError(f"{path}: " + "; ".join(unknown))
+    if checked:
+        refuse_unknown(layer, str(path))
     return layer
+
+
+def refuse_unknown(layer: dict[str, Any], named: str) -> None:
+    """Raise SettingsError for keys that there are not, with the nearest known ones; `named`: whose layer it is."""
+    if unknown := _unknown_keys(layer, Settings):
+        raise SettingsError(f"{named}: " + "; ".join(unknown))
 
 
 def dump(settings: Settings) -> str:

@@ -262,10 +262,18 @@ STAGES: dict[str, Stage] = {
                 "pipelines.training.card",
                 "pipelines.training.checkpoint",
                 "pipelines.training.curves",
+                "pipelines.training.dpo",
                 "pipelines.training.fused",
                 "pipelines.training.grouping",
                 "pipelines.training.keeping",
                 "pipelines.training.loop",
+                "pipelines.training.material",
+                "pipelines.training.objectives",
+                "pipelines.training.optimizer",
+                "pipelines.training.outputs",
+                "pipelines.training.patience",
+                "pipelines.training.phases",
+                "pipelines.training.pictures",
                 "pipelines.training.processes",
                 "pipelines.training.train",
             ),
@@ -346,6 +354,10 @@ STAGES: dict[str, Stage] = {
         ),
     )
 }
+
+
+METRICS = ("train/training.json",)
+"""Files of stage folders whose figures `dvc exp show` lays side by side."""
 
 
 @dataclass(frozen=True)
@@ -474,7 +486,10 @@ def _without_paths(value: Any) -> Any:
 
 def dvc_stages(settings: Settings, workspace: Path) -> dict[str, Any]:
     """The content of dvc.yaml: the same arrow, for the default workspace and the committed settings."""
-    return {"stages": {stage.name: _dvc_stage(stage, settings, workspace) for stage in STAGES.values()}}
+    return {
+        "stages": {stage.name: _dvc_stage(stage, settings, workspace) for stage in STAGES.values()},
+        "metrics": [str(workspace / path) for path in METRICS],
+    }
 
 
 def _dvc_stage(stage: Stage, settings: Settings, workspace: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ COMPOSERS = {
     *("cli_findings", "findings_doors"),
     *("cli_trace", "trace_telling"),
     *("cli_prompts", "prompt_doors", "prompt_telling"),
+    *("cli_tune", "tune_doors"),
 }
 DOORS = {
     "prefect": ("flows/",),

@@ -10,6 +10,7 @@ import json
 import logging
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ def load_for_training(folder: Path, settings: Training, device: "torch.device") 
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
+        use_dora=settings.dora,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
@@ -60,12 +62,12 @@ def trainable(model: Any) -> dict[str, "torch.nn.Parameter"]:
     return {name: weight for name, weight in sorted(model.named_parameters()) if weight.requires_grad}
 
 
-def save_adapter(model: Any, masters: "dict[str, torch.Tensor]", folder: Path, *, base_model: str) -> None:
+def save_adapter(model: Any, masters: "Mapping[str, torch.Tensor]", folder: Path, *, base_model: str) -> None:
     """Write `adapter_model.safetensors` (float32, from the master weights) and `adapter_config.json`."""
     from peft.utils import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    weights = get_peft_model_state_dict(model, state_dict=masters, adapter_name="default")
+    weights = get_peft_model_state_dict(model, state_dict=dict(masters), adapter_name="default")
     folder.mkdir(parents=True, exist_ok=True)
     plain = {name: weight.detach().float().cpu().contiguous() for name, weight in sorted(weights.items())}
     with replacing(folder / WEIGHTS) as temporary:

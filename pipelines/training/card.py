@@ -14,10 +14,12 @@ import yaml
 from pipelines.artifacts import read_json, sha256_file, write_text
 from pipelines.modelfiles import licence_of, model_digest
 from pipelines.training.adapter import WEIGHTS
+from pipelines.training.dpo import PREFERENCES
 
 CARD = "README.md"
 SPLITS = ("train", "validation", "golden")
-METHODS = {"lora": "LoRA", "qlora": "QLoRA"}
+METHODS = {("lora", False): "LoRA", ("qlora", False): "QLoRA", ("lora", True): "DoRA", ("qlora", True): "QDoRA"}
+"""By `training.method` and `training.dora`."""
 ORIGINS = {
     "curated": "Questions were written by people; those made from the documents to train on are counted apart.",
     "synthetic": "No questions were given: all are made from the documents.",
@@ -26,14 +28,16 @@ ORIGINS = {
 
 def write_card(output: Path, dataset: Path, base_model: str) -> None:
     """Write adapter/README.md beside what a finished training left in `output`."""
+    training, held = read_json(output / "training.json"), read_json(dataset / "summary.json")
+    preferred = {"preferred answers": sha256_file(dataset / PREFERENCES)} if _learned_preferences(training) else {}
     digests = {
         "base model": model_digest(base_model),
         "training examples": sha256_file(dataset / "train.jsonl"),
         "validation examples": sha256_file(dataset / "validation.jsonl"),
+        **preferred,
         "adapter": sha256_file(output / "adapter" / WEIGHTS),
     }
-    made = read_json(output / "training.json"), read_json(dataset / "summary.json")
-    write_text(output / "adapter" / CARD, card(*made, licence=licence_of(base_model), digests=digests))
+    write_text(output / "adapter" / CARD, card(training, held, licence=licence_of(base_model), digests=digests))
 
 
 def card(
@@ -42,10 +46,11 @@ def card(
     """The card of a training.json and the summary.json of its dataset, as Markdown. `licence`: of the base model."""
     return "\n".join(
         [
-            *_front_matter(training["base_model"], licence),
+            *_front_matter(training, licence),
             *_what_it_is(training, licence),
             *_data(dataset),
             *_training(training),
+            *_preferences(training),
             *_limits(dataset, training),
             *("", "## Digests (sha256)", "", "| of | |", "|---|---|"),
             *(f"| {name} | `{digest}` |" for name, digest in digests.items()),
@@ -54,13 +59,17 @@ def card(
     )
 
 
-def _front_matter(base_model: str, licence: str | None) -> list[str]:
+def _learned_preferences(training: Mapping[str, Any]) -> bool:
+    return training["preferences"] is not None and training["preferences"]["steps"] > 0
+
+
+def _front_matter(training: Mapping[str, Any], licence: str | None) -> list[str]:
     held = {
-        "base_model": base_model,
+        "base_model": training["base_model"],
         "library_name": "peft",
         "license": licence.lower() if licence else "other",
         "pipeline_tag": "text-generation",
-        "tags": ["lora", "grounded-question-answering"],
+        "tags": ["lora", *(["dpo"] if _learned_preferences(training) else []), "grounded-question-answering"],
     }
     return ["---", yaml.safe_dump(held, sort_keys=True).rstrip(), "---"]
 
@@ -71,8 +80,9 @@ def _what_it_is(training: Mapping[str, Any], licence: str | None) -> list[str]:
     return [
         f"# An adapter of {training['base_model']}",
         "",
-        f"{METHODS[used['method']]} of rank {used['rank']} ({training['trainable_weights']:,} weights), trained to "
-        "answer questions from the passages that it is shown, and to say so where they do not hold the answer.",
+        f"{METHODS[used['method'], used['dora']]} of rank {used['rank']} ({training['trainable_weights']:,} weights), "
+        "trained to answer questions from the passages that it is shown, and to say so where they do not hold the "
+        "answer.",
         "",
         f"- **Use it** behind the prompt that it was trained with, over passages from search. Licence: {of_base}"
         ", and whatever the documents' owners ask.",
@@ -126,7 +136,44 @@ def _training(training: Mapping[str, Any]) -> list[str]:
         f"{training['processes']} process(es); {training['examples_seen']:,} examples and {training['tokens_seen']:,} "
         f"tokens seen. {', '.join(f'{name} {used[name]}' for name in shown)}.",
         "",
-        f"Loss of answer tokens: {training['final_loss']:.3f} over the last steps; on validation {validated}.",
+        f"Loss of answer tokens: {training['final_loss']:.3f} over the last steps; on validation {validated}."
+        + _stopping(training["early_stopping"]),
+    ]
+
+
+def _stopping(found: Mapping[str, Any] | None) -> str:
+    if found is None or not found["best_step"]:
+        return ""
+    ended = "Validation stopped it early" if found["stopped"] else "It ran to its end"
+    return f" {ended}; the adapter of step {found['best_step']}, where the validation loss was least, was kept."
+
+
+def _preferences(training: Mapping[str, Any]) -> list[str]:
+    """The phase of preferred answers; nothing where it was not asked for."""
+    found, used = training["preferences"], training["parameters"]["dpo"]
+    if found is None:
+        return []
+    if not found["steps"]:
+        return ["", "## Preferred answers", "", "None were in the dataset: nothing was learned from preferences."]
+    final, held = found["final"], found["validation"]
+    validated = "Not measured on validation pairs."
+    if held:
+        validated = (
+            f"On {found['validation_pairs']} validation pairs at most: loss {held['validation_dpo_loss']:.3f}, reward "
+            f"margin {held['validation_dpo_margin']:.2f}, {held['validation_dpo_accuracy']:.0%} ranked as people did."
+        )
+    after = found["validation_loss_after"]
+    cost = "" if after is None else f" The loss of validation answers was {after:.3f} after it."
+    return [
+        "",
+        "## Preferred answers",
+        "",
+        f"Then {found['steps']} of {found['steps_planned']} planned steps of direct preference optimisation "
+        f"(arXiv:2305.18290) on {found['pairs']} pairs of answers ({found['pairs_seen']} seen), beta {used['beta']}, "
+        f"learning_rate {used['learning_rate']}; the reference is the adapter of the training above. Over the last "
+        f"steps: loss {final['dpo_loss']:.3f}, reward margin {final['dpo_margin']:.2f}, "
+        f"{final['dpo_accuracy']:.0%} of pairs ranked as people did. {validated}{cost}"
+        + _stopping(found["early_stopping"]),
     ]
 
 
@@ -140,7 +187,7 @@ def _limits(dataset: Mapping[str, Any], training: Mapping[str, Any]) -> list[str
     ]
     if dataset["golden_is_synthetic"]:
         told.append("It is evaluated on questions made from the documents: what people will ask may differ.")
-    if training["steps"] < training["steps_planned"]:
+    if training["steps"] < training["steps_planned"] and not (training["early_stopping"] or {}).get("stopped"):
         told.append(
             f"The time limit cut its {training['steps_planned']} planned steps to {training['steps']}, over which the "
             "learning rate came down: it has not seen every example as often as `training.epochs` says."

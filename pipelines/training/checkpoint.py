@@ -5,6 +5,8 @@ read with safetensors or `weights_only=True`, never by running what a file says.
 """
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +14,31 @@ from pipelines.artifacts import read_json, replacing, write_json
 from pipelines.errors import StageError
 
 if TYPE_CHECKING:
-    from pipelines.training.loop import MasterAdamW
+    import torch
+
+    from pipelines.training.optimizer import MasterAdamW
 
 PREFIX = "checkpoint-"
+BEST = "best.safetensors"
 
 
-def write(place: Path, optimizer: "MasterAdamW", progress: dict[str, Any], *, step: int) -> Path:
-    """Keep a run's state under `place`, and remove older checkpoints."""
+@dataclass(frozen=True)
+class Kept:
+    """What a checkpoint holds beside what `read` restores."""
+
+    progress: dict[str, Any]
+    best: "dict[str, torch.Tensor] | None"
+
+
+def write(
+    place: Path,
+    optimizer: "MasterAdamW",
+    progress: dict[str, Any],
+    *,
+    step: int,
+    best: "Mapping[str, torch.Tensor] | None" = None,
+) -> Path:
+    """Keep a run's state under `place`, with the best weights so far, and remove older checkpoints."""
     import torch
     from safetensors.torch import save_file
 
@@ -26,6 +46,8 @@ def write(place: Path, optimizer: "MasterAdamW", progress: dict[str, Any], *, st
     with replacing(folder) as fresh:
         fresh.mkdir()
         save_file(optimizer.masters, fresh / "masters.safetensors")
+        if best is not None:
+            save_file(dict(best), fresh / BEST)
         state = {"adamw": optimizer.adamw.state_dict(), "rng": torch.get_rng_state()}
         if torch.cuda.is_available():
             state["cuda_rng"] = torch.cuda.get_rng_state()
@@ -36,8 +58,8 @@ def write(place: Path, optimizer: "MasterAdamW", progress: dict[str, Any], *, st
     return folder
 
 
-def read(place: Path, optimizer: "MasterAdamW") -> dict[str, Any] | None:
-    """Restore weights, AdamW's state and randomness from the newest checkpoint; give its progress.
+def read(place: Path, optimizer: "MasterAdamW") -> Kept | None:
+    """Restore weights, AdamW's state and randomness from the newest checkpoint; give the rest of it.
 
     None when there is none. Raises StageError when it does not fit the model.
     """
@@ -59,8 +81,9 @@ def read(place: Path, optimizer: "MasterAdamW") -> dict[str, Any] | None:
     torch.set_rng_state(state["rng"])
     if "cuda_rng" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda_rng"])
-    progress: dict[str, Any] = read_json(newest / "progress.json")
-    return progress
+    device = str(next(iter(optimizer.masters.values())).device)
+    best = load_file(newest / BEST, device=device) if (newest / BEST).exists() else None
+    return Kept(read_json(newest / "progress.json"), best)
 
 
 def clear(place: Path) -> None:

@@ -3,10 +3,10 @@
 Invariant: equal curves give equal bytes. Lines and text take the page's colours, light or dark.
 """
 
-import io
-import re
 from collections.abc import Sequence
 from html import escape
+
+from pipelines.training.pictures import drawn, empty_figure
 
 SMOOTHED_OVER = 10
 """Steps in the moving average of the training loss."""
@@ -29,20 +29,53 @@ caption, p {{ color: var(--soft); text-align: left; }}
 <table><caption>Where validation was measured</caption>
 <thead><tr><th scope="col">step</th><th scope="col">training loss</th><th scope="col">validation loss</th></tr></thead>
 <tbody>{rows}</tbody></table>
-</body></html>
+{preferences}</body></html>
 """
+_PREFERENCES = """<h2>Preferred answers</h2>
+<p>{told}</p>
+{picture}
+<table><caption>Where validation pairs were looked at</caption>
+<thead><tr><th scope="col">step</th><th scope="col">loss</th><th scope="col">reward margin</th>
+<th scope="col">accuracy</th></tr></thead>
+<tbody>{rows}</tbody></table>
+"""
+TRAINED, VALIDATED = "#4f8fdc", "#e07b39"
+RATE = "#3fa66b"
 
 
 def page(curve: Sequence[dict[str, float]]) -> str:
-    """The page of a curve (a line per step: step, loss, learning_rate, perhaps validation)."""
-    measured = [line for line in curve if "validation" in line]
+    """The page of a curve (a line per step: step, loss, learning_rate, perhaps validation).
+
+    Lines with `dpo_loss` in place of `loss` are of preferred answers: they follow, with a picture of their own.
+    """
+    answers = [line for line in curve if "loss" in line]
+    measured = [line for line in answers if "validation" in line]
     rows = "".join(
-        f"<tr><td>{line['step']:.0f}</td><td>{smoothed(curve, int(line['step'])):.3f}</td>"
+        f"<tr><td>{line['step']:.0f}</td><td>{smoothed(answers, int(line['step'])):.3f}</td>"
         f"<td>{line['validation']:.3f}</td></tr>"
         for line in measured
     )
-    told = f"{len(curve)} optimizer steps; loss of answer tokens, the line is its mean over {SMOOTHED_OVER} steps."
-    return _PAGE.format(told=escape(told), picture=_picture(curve, measured), rows=rows)
+    told = f"{len(answers)} optimizer steps; loss of answer tokens, the line is its mean over {SMOOTHED_OVER} steps."
+    preferences = _of_preferences([line for line in curve if "dpo_loss" in line])
+    picture = _picture(answers, measured)
+    return _PAGE.format(told=escape(told), picture=picture, rows=rows, preferences=preferences)
+
+
+def _of_preferences(curve: Sequence[dict[str, float]]) -> str:
+    """The part of the page on preferred answers; nothing where there was no such phase."""
+    if not curve:
+        return ""
+    measured = [line for line in curve if "validation_dpo_loss" in line]
+    rows = "".join(
+        f"<tr><td>{line['step']:.0f}</td><td>{line['validation_dpo_loss']:.3f}</td>"
+        f"<td>{line['validation_dpo_margin']:.2f}</td><td>{line['validation_dpo_accuracy']:.0%}</td></tr>"
+        for line in measured
+    )
+    told = (
+        f"{len(curve)} steps more, of direct preference optimisation; each figure is the mean of a step's pairs. "
+        "Margin: by how much the reward of the preferred answer is above the other's. Accuracy: where it is above."
+    )
+    return _PREFERENCES.format(told=escape(told), picture=_picture_of_preferences(curve, measured), rows=rows)
 
 
 def smoothed(curve: Sequence[dict[str, float]], step: int) -> float:
@@ -52,38 +85,35 @@ def smoothed(curve: Sequence[dict[str, float]], step: int) -> float:
 
 
 def _picture(curve: Sequence[dict[str, float]], measured: Sequence[dict[str, float]]) -> str:
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "curves"
-    matplotlib.rcParams["svg.fonttype"] = "none"
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    figure = empty_figure(5.2)
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     at = [line["step"] for line in curve]
-    losses.plot(at, [line["loss"] for line in curve], color="#4f8fdc", alpha=0.35, linewidth=1)
-    losses.plot(at, [smoothed(curve, int(step)) for step in at], color="#4f8fdc", linewidth=2, label="training")
+    losses.plot(at, [line["loss"] for line in curve], color=TRAINED, alpha=0.35, linewidth=1)
+    losses.plot(at, [smoothed(curve, int(step)) for step in at], color=TRAINED, linewidth=2, label="training")
     if measured:
         where, what = [line["step"] for line in measured], [line["validation"] for line in measured]
-        losses.plot(where, what, "o-", color="#e07b39", linewidth=2, label="validation")
+        losses.plot(where, what, "o-", color=VALIDATED, linewidth=2, label="validation")
     losses.set_ylabel("loss")
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False)
-    rates.plot(at, [line["learning_rate"] for line in curve], color="#3fa66b", linewidth=2)
+    rates.plot(at, [line["learning_rate"] for line in curve], color=RATE, linewidth=2)
     rates.set_ylabel("learning rate")
     rates.set_xlabel("optimizer step")
-    for axes in (losses, rates):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    drawn = io.StringIO()
-    figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _in_page_colours(drawn.getvalue())
+    return drawn(figure, "Loss and learning rate by step")
 
 
-def _in_page_colours(svg: str) -> str:
-    """matplotlib's black becomes `currentColor`; what stands before <svg> is dropped."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"#000000", "currentColor", svg)
-    svg = re.sub(r"(<text style=\")", r"\1fill: currentColor; ", svg)
-    return svg.replace("<svg ", '<svg role="img" aria-label="Loss and learning rate by step" ', 1)
+def _picture_of_preferences(curve: Sequence[dict[str, float]], measured: Sequence[dict[str, float]]) -> str:
+    figure = empty_figure(6.4)
+    places = figure.subplots(3, 1, sharex=True)
+    at, where = [line["step"] for line in curve], [line["step"] for line in measured]
+    said = {"loss": "loss", "margin": "reward margin", "accuracy": "accuracy"}
+    for axes, name in zip(places, said, strict=True):
+        axes.plot(at, [line[f"dpo_{name}"] for line in curve], color=TRAINED, linewidth=2, label="training")
+        if measured:
+            what = [line[f"validation_dpo_{name}"] for line in measured]
+            axes.plot(where, what, "o-", color=VALIDATED, linewidth=2, label="validation")
+        axes.set_ylabel(said[name])
+    places[0].legend(frameon=False)
+    places[2].set_ylim(0, 1.05)
+    places[2].set_xlabel("optimizer step")
+    return drawn(figure, "DPO loss, reward margin and accuracy by step")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines.contracts import Example
+from pipelines.contracts import Example, Message
 from pipelines.errors import DatasetError, ModelError
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Batch:
 
     `input_ids`, `position_ids`: int64 [groups, length]; `mask`: bool [groups, 1, length, length], true
     where a token (third axis) may look (fourth); `at`: int64 [targets], positions in the flattened
-    [groups * length] that predict `targets`: int64 [targets].
+    [groups * length] that predict `targets`: int64 [targets]; `row`: int64 [targets], whose answer each is
+    of, counted over all `rows` of the groups in order.
     """
 
     input_ids: "torch.Tensor"
@@ -70,19 +71,26 @@ class Batch:
     mask: "torch.Tensor"
     at: "torch.Tensor"
     targets: "torch.Tensor"
+    row: "torch.Tensor"
+    rows: int
     tokens: int
     """Tokens without padding."""
 
 
 def tokenise(examples: Sequence[Example], tokenizer: Any) -> list[Row]:
-    """The rows of examples, in order, with the text that serving renders.
+    """The rows of examples, in order, with the text that serving renders. Raises as `tokenise_turns`."""
+    return tokenise_turns([example.messages for example in examples], tokenizer)
+
+
+def tokenise_turns(conversations: Sequence[Sequence[Message]], tokenizer: Any) -> list[Row]:
+    """The rows of conversations, whose last message is the answer.
 
     Raises ModelError when the chat template does not continue the prompt with the answer.
     """
     from pipelines.generation.models import render
 
-    prompts = [render(tokenizer, example.messages[:-1], generation=True) for example in examples]
-    whole = [render(tokenizer, example.messages, generation=False) for example in examples]
+    prompts = [render(tokenizer, messages[:-1], generation=True) for messages in conversations]
+    whole = [render(tokenizer, messages, generation=False) for messages in conversations]
     for prompt, text in zip(prompts, whole, strict=True):
         if not text.startswith(prompt):
             raise ModelError(
@@ -103,7 +111,7 @@ def group(examples: Sequence[Example], rows: Sequence[Row], *, max_tokens: int) 
     for example, row in zip(examples, rows, strict=True):
         if row.tokens <= max_tokens:
             shared.setdefault(example.chunk_ids, []).append(row)
-    groups = [made for together in shared.values() for made in _groups(together, max_tokens)]
+    groups = [made for together in shared.values() for made in in_groups([(row,) for row in together], max_tokens)]
     kept = sum(len(made.rows) for made in groups)
     if not kept:
         raise DatasetError(
@@ -148,6 +156,7 @@ def collate(groups: Sequence[Group]) -> Batch:
     owner = torch.full((len(groups), length), -1, dtype=torch.long)
     at: list[int] = []
     targets: list[int] = []
+    rows = [row for made in groups for row in made.rows]
     for number, made in enumerate(groups):
         laid = _laid_out(made)
         ids[number, : made.tokens] = torch.tensor(laid.ids)
@@ -161,6 +170,8 @@ def collate(groups: Sequence[Group]) -> Batch:
         mask=_mask(owner),
         at=torch.tensor(at),
         targets=torch.tensor(targets),
+        row=torch.tensor([number for number, each in enumerate(rows) for _ in each.answer]),
+        rows=len(rows),
         tokens=sum(made.tokens for made in groups),
     )
 
@@ -204,16 +215,26 @@ def _mask(owner: "torch.Tensor") -> "torch.Tensor":
     return allowed[:, None]
 
 
-def _groups(rows: Sequence[Row], max_tokens: int) -> Iterator[Group]:
-    """Cut rows with the same passages into groups that fit, keeping their order."""
-    prefix = shared_prefix([row.prompt for row in rows])
-    kept: list[Row] = []
-    for row in rows:
-        if kept and Group(prefix, (*kept, row)).tokens > max_tokens:
-            yield Group(prefix, tuple(kept))
+def in_groups(units: Sequence[tuple[Row, ...]], max_tokens: int) -> Iterator[Group]:
+    """Cut rows with the same passages into groups that fit, keeping their order; rows of a unit stay together."""
+    prefix = shared_prefix([row.prompt for unit in units for row in unit])
+    kept: list[tuple[Row, ...]] = []
+    for unit in units:
+        if kept and Group(prefix, _rows([*kept, unit])).tokens > max_tokens:
+            yield _group(kept, prefix)
             kept = []
-        kept.append(row)
-    yield Group(prefix if len(kept) > 1 else len(kept[0].prompt) - 1, tuple(kept))
+        kept.append(unit)
+    yield _group(kept, prefix)
+
+
+def _group(units: Sequence[tuple[Row, ...]], prefix: int) -> Group:
+    """A unit alone shares all that it can."""
+    rows = _rows(units)
+    return Group(prefix if len(units) > 1 else shared_prefix([row.prompt for row in rows]), rows)
+
+
+def _rows(units: Sequence[tuple[Row, ...]]) -> tuple[Row, ...]:
+    return tuple(row for unit in units for row in unit)
 
 
 def shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:

@@ -10,11 +10,11 @@ import torch
 from pipelines.errors import DatasetError
 from pipelines.generation.models import load_causal, load_tokenizer
 from pipelines.training.grouping import Group, Row, collate, group, micro_batches, shared_prefix, tokenise
-from pipelines.training.loop import AnswerLoss
+from pipelines.training.objectives import AnswerLoss
 from tests.training.conftest import example
 
 
-class _Plain(torch.nn.Module):  # type: ignore[misc]
+class Plain(torch.nn.Module):  # type: ignore[misc]
     """AnswerLoss asks for a peft model; this gives it a plain one."""
 
     def __init__(self, model: Any) -> None:
@@ -49,7 +49,7 @@ def test_a_shared_context_gives_the_loss_and_gradients_of_separate_rows(tiny_bas
     separate.backward()
     expected = [weight.grad.clone() for weight in model.parameters()]
     model.zero_grad()
-    shared = AnswerLoss(_Plain(model))(collate([Group(prefix=5, rows=tuple(rows)), other]))
+    shared = AnswerLoss(Plain(model))(collate([Group(prefix=5, rows=tuple(rows)), other]))
     shared.backward()
     assert float(shared) == pytest.approx(float(separate), abs=1e-4)
     for weight, gradient in zip(model.parameters(), expected, strict=True):

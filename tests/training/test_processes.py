@@ -4,11 +4,13 @@ Real processes, on the CPU over gloo; what differs on GPUs (NCCL, a device each)
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ import psutil
 import pytest
 
 from pipelines import settings as configuration
-from pipelines.artifacts import StageJob, read_json
+from pipelines.artifacts import StageJob, read_json, write_lines
 from pipelines.errors import DatasetError, GroundworkError, SettingsError, StageError
 from pipelines.settings import Settings
 from pipelines.training.processes import how_many, run_in_processes
 from pipelines.training.train import run, train
-from tests.training.conftest import stage_job
+from tests.training.conftest import example, stage_job
+from tests.training.test_dpo import HELD, PAIRS
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -99,6 +102,42 @@ def test_progress_notes_and_files_are_those_of_one_process(trained: Any) -> None
     assert two.notes["tokens_per_second"] > 0
     names = [sorted(path.relative_to(job.output) for path in job.output.rglob("*")) for job in (one, two)]
     assert names[0] == names[1]
+
+
+def trains_on_a_validation_of_its_own(job: StageJob) -> None:
+    """Rank 1 measures other losses than rank 0, as another GPU might by a little."""
+    own = job.inputs["dataset"] if os.environ["RANK"] == "0" else job.inputs["other"]
+    train(replace(job, inputs={"dataset": own}))
+
+
+def test_processes_stop_early_together_and_learn_preferences_as_one_does(
+    tiny_settings: Settings, dataset_folder: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    inputs = {"dataset": tmp_path / "dataset", "other": tmp_path / "other"}
+    for place in inputs.values():
+        shutil.copytree(dataset_folder, place)
+        write_lines(place / "preferences.jsonl", [*PAIRS, *HELD])
+    of_others = [example("Where?", "Porto", context="w", split="validation")]  # an answer that is never right
+    write_lines(inputs["other"] / "validation.jsonl", of_others)
+    # a rate that rises far too high: the loss falls, then grows; 4 groups an epoch, one or two to a step
+    dpo = tiny_settings.training.dpo.model_copy(update={"epochs": 2, "learning_rate": 0.001})
+    changes = {"patience": 1, "validate_every_steps": 2, "epochs": 30, "learning_rate": 0.3, "warmup_steps": 20}
+    settings = with_training(tiny_settings, micro_batch_tokens=100, batch_tokens=200, dpo=dpo, **changes)
+    one, two = (stage_job(settings, inputs, tmp_path, output=name) for name in ("one", "two"))
+    train(one)
+    run_in_processes(trains_on_a_validation_of_its_own, two, 2, gpus=0)
+    told = [read_json(job.output / "training.json") for job in (one, two)]
+    assert told[0]["early_stopping"]["stopped"]
+    assert told[0]["steps"] < told[0]["steps_planned"]
+    for name in ("steps", "early_stopping"):
+        assert told[0][name] == told[1][name]
+        assert told[0]["preferences"][name] == told[1]["preferences"][name]
+    weights = [load_file(job.output / "adapter" / "adapter_model.safetensors") for job in (one, two)]
+    for name, weight in weights[0].items():
+        assert torch.allclose(weight, weights[1][name], rtol=0, atol=1e-3), name
 
 
 def test_the_stage_starts_as_many_processes_as_are_set(tiny_settings: Settings, tmp_path: Path) -> None:

