@@ -17,7 +17,7 @@ from pipelines.errors import SettingsError
 from pipelines.evaluation.measure import Precision
 from pipelines.evaluation.prompt_compare import Put, Said, Tried, compared, differing, headline
 from pipelines.workspaces import Choices
-from tests.evaluation.judging_server import Judges
+from tests.chat_server import ChatServer
 
 PRECISION = Precision(0.95, 400, 7)
 
@@ -104,7 +104,7 @@ FRAME = {
 
 
 @pytest.fixture
-def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Judges]:
+def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """A served model that reads the passages where it is shown an example, and refuses otherwise."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
@@ -114,13 +114,12 @@ def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Judges]:
         shown = len(request["messages"]) == 4  # system, an example's question and answer, the question
         return f"{10 + TOPICS.index(topic)} units" if topic and shown else "No idea."
 
-    server = Judges(answer)
-    server.start()
+    server = ChatServer(answer).start()
     yield server
     server.stop()
 
 
-def written(at: Path, upstream: Judges) -> list[str]:
+def written(at: Path, upstream: ChatServer) -> list[str]:
     """A workspace with eight documents, two prompts, questions and a suite; the options that name it."""
     settle_vendors()
     (at / "docs").mkdir()
@@ -146,7 +145,7 @@ def written(at: Path, upstream: Judges) -> list[str]:
 
 
 def test_prompts_are_compared_over_a_workspaces_index_and_the_second_time_costs_nothing(
-    tmp_path: Path, upstream: Judges
+    tmp_path: Path, upstream: ChatServer
 ) -> None:
     at = written(tmp_path, upstream)
     files = [str(tmp_path / "plain.yaml"), str(tmp_path / "shown.yaml")]
@@ -192,7 +191,7 @@ def test_what_cannot_be_compared_is_said_before_anything_is_asked(tmp_path: Path
     for arguments, says in (
         (files, "hold the same prompt"),
         (files[:1], "two to 6"),
-        ([files[0], str(tmp_path / "gone.yaml")], "no such prompt file"),
+        ([files[0], str(tmp_path / "gone.yaml")], "no such prompt template"),
         ([*files, "--suite", "s.yaml", "--questions", "q.jsonl"], "one of --suite and --questions"),
     ):
         done = CliRunner().invoke(app, ["prompts", "compare", *arguments, *at])
