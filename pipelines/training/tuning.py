@@ -133,8 +133,8 @@ def page(done: Sequence[Trained]) -> str:
         for each in best
     )
     told = (
-        f"{len(done)} trainings. Least validation loss: {best[0].validation_loss:.4f}, with {best[0].name}. "
-        "It is the least of several that were measured on the same examples, so a little too low."
+        f"{len(done)} trainings. Least validation loss of the last round: {best[0].validation_loss:.4f}, with "
+        f"{best[0].name}. It is the least of several on the same examples, so a little too low."
     )
     return _PAGE.format(told=escape(told), picture=_picture(best), rows=rows)
 
