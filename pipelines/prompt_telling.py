@@ -37,7 +37,7 @@ def told_compared(found: dict[str, Any], page: Any) -> str:
     """What each pair shows, the figures, the differences."""
     names = [each["name"] for each in found["prompts"]]
     where = found["questions"]["file"] or "the workspace's golden questions"
-    lines = [f"{found['questions']['items']} items of {where}; everything else is {found['with']['system']}'s."]
+    lines = [f"{found['questions']['items']} items of {where}; everything else is the {found['with']['system']}'s."]
     for each in found["prompts"]:
         shown = f", {each['examples']} examples" if each["examples"] else ""
         fresh = f"{each['asked_anew']} asked anew" if each["asked_anew"] else "every answer was kept from before"
@@ -82,4 +82,4 @@ def _difference(row: dict[str, Any]) -> list[str]:
         f"McNemar {row['only_first']} against {row['only_second']}, p {row['mcnemar']:.3f}"
     )  # fmt: skip
     name = label(row["metric"]).name[:23]
-    return [f"  {name:<24}{value:<14}{low} to {high:<16}{p:<9}{row['verdict']:<16}{pairs}".rstrip()]
+    return [f"  {name:<24}{value:<14}{f'{low} to {high}':<34}{p:<9}{row['verdict']:<16}{pairs}".rstrip()]

@@ -164,7 +164,8 @@ def headline(row: Compared) -> dict[str, str]:
     if row.difference is None or row.low is None:
         return _said("unsure", f"{a} and {b} cannot be compared", f"Too little was measured {over}.")
     if row.verdict == "no difference":
-        return _said("unsure", f"{a} and {b} give the same {label(row.metric).name.lower()} on every item", f"({over})")
+        alike = f"{a} and {b} give the same {label(row.metric).name.lower()} on every item"
+        return _said("unsure", alike, f"Nothing differs {over}.")
     p = row.adjusted_p if row.adjusted_p is not None else row.p_value
     seen = (
         f"{label(row.metric).name}: {b} minus {a} is {amount(row.metric, row.difference)} "
