@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.artifacts import (
+    STAGE_FILE,
     Digests,
     Workspace,
     sha256_file,
@@ -408,7 +409,9 @@ def key_parts(
     """Everything that a stage's key is made of, as `stage.json` shows it."""
     inputs: dict[str, Any] = {}
     for upstream in stage.reads:
-        inputs[upstream] = digests.tree(workspace.stage(upstream))
+        inputs[upstream] = digests.tree(
+            workspace.stage(upstream), but=STAGE_FILE
+        )  # what it holds, not how it came about
     for name, paths in external_files(stage, settings, workspace.state).items():
         if name == SOURCES:
             inputs[name] = [_source_digest(each, workspace.state, digests) for each in settings.files.sources]

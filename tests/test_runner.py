@@ -78,6 +78,22 @@ def test_a_changed_source_or_parameter_runs_it_again(settings: Settings, tmp_pat
     assert not run(changed, tmp_path).ran  # not a parameter of this stage
 
 
+def test_what_follows_a_stage_depends_on_what_it_holds_not_on_how_that_came_about(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = Stage("after", "tests.test_runner:upper", reads=("upper",), files=("files.sources",))
+    monkeypatch.setitem(STAGES, "after", after)
+    workspace = Workspace(tmp_path / "w")
+    run(settings, tmp_path)
+    assert runner.run_stage("after", settings, workspace).ran
+    documents = settings.documents.model_copy(update={"max_bytes": 5})
+    changed = settings.model_copy(update={"documents": documents})  # a parameter that changes no byte of the output
+    assert run(changed, tmp_path).ran
+    assert not runner.run_stage("after", changed, workspace).ran
+    (workspace.stage("upper") / "names.json").write_text("[]")
+    assert not runner.is_current("after", changed, workspace, Digests(tmp_path / "d.json"))
+
+
 def test_a_damaged_output_is_made_again(settings: Settings, tmp_path: Path) -> None:
     outcome = run(settings, tmp_path)
     (outcome.folder / "names.json").write_text("[]")
