@@ -20,6 +20,7 @@ def add_scan_verb(redteam: typer.Typer) -> None:
 def scan(
     release: Release = None,
     day: Day = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Add what got through to the regressions.")] = False,
     workspace: Workspace = None,
     config: Config = None,
     profile: Profile = None,
@@ -28,5 +29,5 @@ def scan(
     """Attack a release as it is served, with the mutations of the day."""
     from pipelines import scan_doors
 
-    done = scan_doors.scanned(at(workspace, config, profile), release, day.date() if day else None)
+    done = scan_doors.scanned(at(workspace, config, profile), release, day.date() if day else None, keep=keep)
     emit(done) if as_json else print(scan_doors.told(done))

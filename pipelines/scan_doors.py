@@ -16,8 +16,13 @@ from pipelines.workspaces import Choices, open_workspace
 PAGE = "redteam.html"
 
 
-def scanned(choices: Choices, release: str | None, day: date | None) -> dict[str, Any]:
-    """Attack a release: the named one, else the one in production, else the newest that is pending."""
+def scanned(choices: Choices, release: str | None, day: date | None, *, keep: bool = False) -> dict[str, Any]:
+    """Attack a release: the named one, else the one in production, else the newest that is pending.
+
+    `keep`: what got through is added to the workspace's regressions.
+    """
+    from pipelines.evaluation.regressions import keep as keep_successes
+
     opened = open_workspace(choices)
     store = database(opened)
     try:
@@ -26,16 +31,21 @@ def scanned(choices: Choices, release: str | None, day: date | None) -> dict[str
             done = scan(chosen, opened.workspace, opened.settings, store, by=actor(), day=day or today(), report=report)
     finally:
         store.close()
-    return {**done.scan.model_dump(mode="json"), "new": done.new, "page": str(done.folder / PAGE)}
+    kept = {}
+    if keep:
+        added = keep_successes(done.folder, opened.workspace.state / "redteam" / "regressions.jsonl")
+        kept = {"regressions": str(added.place), "added": added.added, "known": added.known}
+    return {**done.scan.model_dump(mode="json"), "new": done.new, "page": str(done.folder / PAGE), **kept}
 
 
 def told(done: dict[str, Any]) -> str:
     """A scan for people."""
     again = "" if done["new"] else " (made before, and nothing has changed since)"
     broken = f": {', '.join(done['broken'])}" if done["broken"] else ""
+    kept = f"\n{done['added']} added, {done['known']} known before: {done['regressions']}" if "added" in done else ""
     return (
         f"Release {done['release'][:12]} on {done['day']}{again}: {done['succeeded']} of {done['attacks']} attacks got "
-        f"through; {done['attempts']} mutated ones broke {len(done['broken'])}{broken}.\nPage: {done['page']}"
+        f"through; {done['attempts']} mutated ones broke {len(done['broken'])}{broken}.\nPage: {done['page']}{kept}"
     )
 
 

@@ -14,10 +14,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.artifacts import StageJob, Workspace, read_json, read_lines, replacing, sha256_file, write_json
-from pipelines.contracts import Attack, Contract, Release, content_id
+from pipelines.artifacts import StageJob, Workspace, read_json, replacing, sha256_file, write_json
+from pipelines.contracts import Contract, Release, content_id
 from pipelines.evaluation import redteam
-from pipelines.evaluation.regressions import SUCCESSES
 from pipelines.release.manifest import materialise, serving_settings
 from pipelines.settings import Settings, resolve
 from pipelines.store import Store
@@ -49,11 +48,6 @@ class Scanned(Contract):
     scan: Scan
     folder: Path
     new: bool
-
-    @property
-    def successes(self) -> list[Attack]:
-        """Everything that got through, in a form that can be put again."""
-        return read_lines(self.folder / SUCCESSES, Attack)
 
 
 def scan(

@@ -183,7 +183,7 @@ def _limits(dataset: Mapping[str, Any], training: Mapping[str, Any]) -> list[str
         "It knows no more than its passages; a wrong passage gives a wrong answer.",
         f"Contexts of at most {tokens['max']:.0f} tokens were shown in training; {training['too_long']} examples were "
         "longer than `training.max_tokens` and left out.",
-        "Its examples are single questions: it learnt nothing of conversations.",
+        "Its examples are single questions, follow-ups completed: it learnt nothing of what was said before.",
     ]
     if dataset["golden_is_synthetic"]:
         told.append("It is evaluated on questions made from the documents: what people will ask may differ.")

@@ -55,9 +55,10 @@ def test_a_scan_attacks_the_release_anew_each_day_and_touches_no_stage(lived: Wo
     before = lived.keys()
     first = lived.json("redteam", "scan", "--day", "2026-03-02")
     again = lived.json("redteam", "scan", "--day", "2026-03-02")
-    other = lived.json("redteam", "scan", "--day", "2026-03-09")
+    other = lived.json("redteam", "scan", "--day", "2026-03-09", "--keep")
     assert (first["new"], again["new"], other["new"]) == (True, False, True)
     assert {**again, "new": True} == first
+    assert other["added"] >= other["succeeded"] and "added" not in first  # only --keep writes regressions
     assert (first["attacks"], first["attempts"]) == (6, 24)
     assert attempts_of(first) != attempts_of(other)  # equal attacks, other mutations
     assert attempts_of({"page": lived.workspace / "redteam" / "redteam.html"}) not in map(attempts_of, (first, other))
