@@ -175,10 +175,9 @@ def told_apart(files: Sequence[Path]) -> list[Named]:
     if not 2 <= len(files) <= MOST:
         raise SettingsError(f"Compare two to {MOST} prompt files; {len(files)} were given.")
     prompts = [(file, load(file)) for file in files]
-    stems = [file.stem for file in files]
+    names = told_shortly(files)
     found: list[Named] = []
-    for file, prompt in prompts:
-        name = file.stem if stems.count(file.stem) == 1 else str(file)
+    for name, (file, prompt) in zip(names, prompts, strict=True):
         same = next((each for each in found if each.prompt.digest == prompt.digest), None)
         if same is not None:
             raise SettingsError(
@@ -186,6 +185,16 @@ def told_apart(files: Sequence[Path]) -> list[Named]:
             )
         found.append(Named(name, file, prompt))
     return found
+
+
+def told_shortly(files: Sequence[Path]) -> list[str]:
+    """Each file by its stem, with as many folders before it as tell all of them apart."""
+    bare = [file.absolute().with_suffix("").parts for file in files]
+    for count in range(1, max(map(len, bare)) + 1):
+        names = ["/".join(parts[-count:]) for parts in bare]
+        if len(set(names)) == len(names):
+            return names
+    return [str(file) for file in files]  # one file twice: what follows says so
 
 
 def _questions(opened: Opened, suite: Path | None, questions: Path | None) -> "Suite | SuiteFile":

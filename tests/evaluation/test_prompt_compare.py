@@ -16,6 +16,7 @@ from pipelines.contracts import Item
 from pipelines.errors import SettingsError
 from pipelines.evaluation.measure import Precision
 from pipelines.evaluation.prompt_compare import Put, Said, Tried, compared, differing, headline
+from pipelines.prompt_doors import told_shortly
 from pipelines.workspaces import Choices
 from tests.chat_server import ChatServer
 
@@ -197,3 +198,11 @@ def test_what_cannot_be_compared_is_said_before_anything_is_asked(tmp_path: Path
         done = CliRunner().invoke(app, ["prompts", "compare", *arguments, *at])
         assert isinstance(done.exception, SettingsError)
         assert says in str(done.exception)
+
+
+def test_prompts_are_called_by_as_little_of_their_path_as_tells_them_apart() -> None:
+    assert told_shortly([Path("a/old.yaml"), Path("b/new.yaml")]) == ["old", "new"]
+    assert told_shortly([Path("a/answer.yaml"), Path("b/answer.yaml")]) == ["a/answer", "b/answer"]
+    deep = [Path("x/a/p/answer.yaml"), Path("x/b/p/answer.yaml"), Path("c/other.yaml")]
+    assert told_shortly(deep) == ["a/p/answer", "b/p/answer", f"{Path.cwd().name}/c/other"]
+    assert told_shortly([Path("a.yaml"), Path("a.yaml")]) == ["a.yaml", "a.yaml"]
