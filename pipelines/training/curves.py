@@ -72,7 +72,8 @@ def _of_preferences(curve: Sequence[dict[str, float]]) -> str:
         for line in measured
     )
     told = (
-        f"{len(curve)} steps more, of direct preference optimisation; each figure is the mean of a step's pairs. "
+        f"{len(curve)} step{'' if len(curve) == 1 else 's'} more, of direct preference optimisation; each figure is "
+        "the mean of a step's pairs. "
         "Margin: by how much the reward of the preferred answer is above the other's. Accuracy: where it is above."
     )
     return _PREFERENCES.format(told=escape(told), picture=_picture_of_preferences(curve, measured), rows=rows)
@@ -108,7 +109,8 @@ def _picture_of_preferences(curve: Sequence[dict[str, float]], measured: Sequenc
     at, where = [line["step"] for line in curve], [line["step"] for line in measured]
     said = {"loss": "loss", "margin": "reward margin", "accuracy": "accuracy"}
     for axes, name in zip(places, said, strict=True):
-        axes.plot(at, [line[f"dpo_{name}"] for line in curve], color=TRAINED, linewidth=2, label="training")
+        style = "o-" if len(at) == 1 else "-"  # a line needs two points
+        axes.plot(at, [line[f"dpo_{name}"] for line in curve], style, color=TRAINED, linewidth=2, label="training")
         if measured:
             what = [line[f"validation_dpo_{name}"] for line in measured]
             axes.plot(where, what, "o-", color=VALIDATED, linewidth=2, label="validation")

@@ -286,6 +286,14 @@ def test_curves_are_one_page_that_asks_nobody_for_anything() -> None:
     assert smoothed(curve, 20) == pytest.approx(sum(4 / n for n in range(11, 21)) / 10)
 
 
+def test_a_single_step_of_preferences_is_a_point_that_can_be_seen() -> None:
+    curve = [{"step": n, "loss": 4.0 / n, "learning_rate": 0.1 / n} for n in range(1, 4)]
+    step = {"step": 1, "learning_rate": 0.1, "dpo_loss": 0.693, "dpo_margin": 0.0, "dpo_accuracy": 0.5}
+    alone, two = page([*curve, step]), page([*curve, step, {**step, "step": 2}])
+    assert "1 step more" in alone
+    assert alone.count("<use") > two.count("<use")  # matplotlib draws a marker as a reference to its shape
+
+
 def _training() -> dict[str, Any]:
     from pipelines.settings import load
 
