@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pipelines.bodies import body_of
 from pipelines.contracts import Answer
 from pipelines.errors import EngineError
 
@@ -97,7 +98,7 @@ def application(endpoint: Endpoint, *, port: int) -> Starlette:
             request.headers.get("authorization", "").encode(), f"Bearer {endpoint.key}".encode()
         ):
             raise HTTPException(401, "The key of this run is needed: authorization: Bearer KEY.")
-        question = _question(_Body.model_validate_json(await _read(request)))
+        question = _question(_Body.model_validate_json(await body_of(request, at_most=LARGEST_BYTES)))
         answer = await run_in_threadpool(endpoint.answer, question)
         if answer is None:
             raise HTTPException(SPENT, f"The budget of {endpoint.budget} answers is spent.")
@@ -136,16 +137,6 @@ def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
         if not thread.is_alive() or time.monotonic() > until:
             raise EngineError("The candidate could not be served on this machine: no port could be listened on.")
         time.sleep(0.01)
-
-
-async def _read(request: Request) -> bytes:
-    """The body, read no further than the limit."""
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > LARGEST_BYTES:
-            raise HTTPException(413, f"The body is longer than {LARGEST_BYTES:,} bytes.")
-    return bytes(read)
 
 
 def _question(body: _Body) -> str:

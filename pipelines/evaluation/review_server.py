@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pipelines.bodies import body_of
 from pipelines.errors import UserError
 from pipelines.evaluation.review_findings import Desk, Waiving, Withdrawing
 from pipelines.evaluation.review_votes import Vote, Withdrawal, queue, take, withdraw
@@ -55,22 +56,22 @@ def application(store: Store, desk: Desk, *, host: str, port: int) -> Starlette:
         return JSONResponse(await run_in_threadpool(queue, store, reviewer))
 
     async def post_vote(request: Request) -> Response:
-        vote = Vote.model_validate_json(await _body(request))
+        vote = Vote.model_validate_json(await body_of(request, at_most=LARGEST_BYTES))
         return JSONResponse({"changed": await run_in_threadpool(take, store, vote)})
 
     async def post_undo(request: Request) -> Response:
-        undone = Withdrawal.model_validate_json(await _body(request))
+        undone = Withdrawal.model_validate_json(await body_of(request, at_most=LARGEST_BYTES))
         return JSONResponse({"changed": await run_in_threadpool(withdraw, store, undone)})
 
     async def read_findings(_: Request) -> Response:
         return JSONResponse(await run_in_threadpool(desk.shown))
 
     async def post_waiver(request: Request) -> Response:
-        asked = Waiving.model_validate_json(await _body(request))
+        asked = Waiving.model_validate_json(await body_of(request, at_most=LARGEST_BYTES))
         return JSONResponse(await run_in_threadpool(desk.waive, asked))
 
     async def post_withdrawal(request: Request) -> Response:
-        asked = Withdrawing.model_validate_json(await _body(request))
+        asked = Withdrawing.model_validate_json(await body_of(request, at_most=LARGEST_BYTES))
         return JSONResponse(await run_in_threadpool(desk.withdraw, asked))
 
     async def health(_: Request) -> Response:
@@ -115,16 +116,6 @@ def _need_own_address(request: Request, hosts: set[str]) -> None:
         raise HTTPException(403, "The request comes from another page.")
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise HTTPException(415, "The body is JSON: content-type application/json.")
-
-
-async def _body(request: Request) -> bytes:
-    """The body, read no further than the limit."""
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > LARGEST_BYTES:
-            raise HTTPException(413, f"The body is longer than {LARGEST_BYTES:,} bytes.")
-    return bytes(read)
 
 
 def _file(name: str, kind: str) -> Handler:

@@ -7,7 +7,6 @@ refused; of deliveries that come together, one look begins after the last; a req
 Not covered: encryption on the way. Where MLflow is another machine, a proxy with a certificate stands in front.
 """
 
-import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
@@ -19,11 +18,12 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipelines.bodies import PATIENCE_S, body_of
 from pipelines.errors import DecisionError
 from pipelines.release.webhook import accept, tells_of_review
 from pipelines.store import Store
@@ -31,8 +31,6 @@ from pipelines.store import Store
 PATH = "/mlflow"
 LARGEST_BYTES = 65_536
 """Of a body: a tag of 5,000 characters in MLflow's ASCII JSON, twelve bytes each, and what stands around it."""
-PATIENCE_S = 5.0
-"""How long a request's head may take, and its body."""
 MOST_AT_ONCE = 64
 """Connections; further ones are told 503, and MLflow tries again."""
 HEADERS = {"Connection": "close", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -62,7 +60,7 @@ def application(
     looking = OneAtATime(look)
 
     async def deliver(request: Request) -> Response:
-        body = await _body(request, patience_s)
+        body = await body_of(request, at_most=LARGEST_BYTES, patience_s=patience_s)
         now = datetime.now(UTC)
         try:
             delivery = await run_in_threadpool(accept, store, request.headers, body, secret=secret, now=now)
@@ -117,22 +115,6 @@ def _impatient(patience_s: float) -> type[H11Protocol]:
                 self.transport.close()
 
     return Impatient
-
-
-async def _body(request: Request, patience_s: float) -> bytes:
-    """The body, read no further and no longer than the limits."""
-    read = bytearray()
-    try:
-        async with asyncio.timeout(patience_s):
-            async for part in request.stream():
-                read += part
-                if len(read) > LARGEST_BYTES:
-                    raise HTTPException(413, f"The body is longer than {LARGEST_BYTES:,} bytes.")
-    except TimeoutError as exc:
-        raise HTTPException(408, f"The body did not come within {patience_s:g} seconds.") from exc
-    except ClientDisconnect as exc:
-        raise HTTPException(400, "The body was not sent to its end.") from exc
-    return bytes(read)
 
 
 async def _refused(_: Request, exc: HTTPException) -> Response:
