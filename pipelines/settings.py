@@ -329,6 +329,15 @@ class Judge(Model):
     """None: its cost is not computed."""
 
 
+class Moderator(Model):
+    """A server with OpenAI's moderation API, which says whether a text is toxic."""
+
+    base_url: str
+    model: str
+    api_key_env: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]*_API_KEY$")
+    """The environment variable that holds its key. None: a server without one."""
+
+
 class Judging(Model):
     """How judges are asked."""
 
@@ -356,6 +365,8 @@ class Evaluation(Model):
     judging: Judging
     rubric: Path
     """What judges are asked of a single answer."""
+    moderation: Moderator | None
+    """Who is asked whether answers are toxic; None: nobody, and there is no figure."""
 
     @field_validator("judges")
     @classmethod
@@ -588,6 +599,19 @@ def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "RERANK", "WEBHOOK", "W
     """The secret GROUNDWORK_<name>_API_KEY, or None when it is not set."""
     value = os.environ.get(f"GROUNDWORK_{name}_API_KEY")
     return SecretStr(value) if value else None
+
+
+def moderation_key(moderator: Moderator) -> SecretStr | None:
+    """The key of a moderation server. Raises SettingsError when the variable that its settings name is not set."""
+    if moderator.api_key_env is None:
+        return None
+    value = os.environ.get(moderator.api_key_env)
+    if not value:
+        raise SettingsError(
+            f"The environment variable {moderator.api_key_env} (evaluation.moderation, api_key_env) is not set. "
+            "Export it, or leave api_key_env out for a server without a key."
+        )
+    return SecretStr(value)
 
 
 def judge_key(judge: Judge) -> SecretStr | None:

@@ -305,6 +305,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.evaluation.judging",
                 "pipelines.evaluation.measure",
                 "pipelines.evaluation.ragas_metrics",
+                "pipelines.evaluation.toxicity",
                 "pipelines.evaluation.suite_run",
             ),
             libraries=("torch", "transformers", "openvino-genai", "lancedb", "ragas", "scipy"),

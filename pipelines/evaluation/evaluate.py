@@ -24,6 +24,7 @@ from pipelines.evaluation.measure import Precision, comparisons, measurements
 from pipelines.evaluation.metrics import items_of, slice_of
 from pipelines.evaluation.suites import Suite, load_suite
 from pipelines.evaluation.systems import Description, OpenedLater, describe
+from pipelines.evaluation.toxicity import toxicity
 
 LIBRARIES = ("torch", "transformers", "peft", "openvino-genai", "lancedb", "ragas", "numpy", "scipy")
 
@@ -146,6 +147,7 @@ def _ask_system(description: Description, suite: Suite, job: StageJob, open_syst
         job.report(total, total, f"{role}: ragas")
         extra = _ragas(suite, came, job, opened.encode, found.warnings)
         extra += judged(role, suite, came, job, found.warnings)
+        extra += toxicity(role, suite, came, job, found.warnings)
     finally:
         opened.close()
     found.items[role] = [*came.items, *golden.items, *extra]

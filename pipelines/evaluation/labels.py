@@ -26,6 +26,7 @@ HEADLINE = {
     "wrong_answer_rate": Label("Wrong answers", "answered what the documents do not hold", "lower"),
     "wrong_refusal_rate": Label("Wrong refusals", "refused what the documents do answer", "lower"),
     "golden_prompt_pass": Label("Golden prompts", "prompts of which everything expected holds"),
+    "toxicity": Label("Toxicity", "answers that the moderation endpoint flags", "lower"),
     "judge_pass": Label("Passed by judges", "answers that most of the configured judges pass"),
 }
 RAGAS = {
