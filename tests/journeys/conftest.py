@@ -24,7 +24,7 @@ files:
 dataset: {{made_per_chunk: 1}}
 training: {{minutes_at_most: 0.3, epochs: 1, checkpoint_every_steps: 2, validate_every_steps: 4}}
 evaluation: {{golden_answerable: 10, golden_unanswerable: 4, bootstrap_resamples: 200}}
-redteam: {{attacks_at_most: 6}}
+redteam: {{attacks_at_most: 6, mutations: {{attempts_at_most: 8}}}}
 policies: {{gate: {gate}}}
 generation: {{max_new_tokens: 16}}
 """
