@@ -5,7 +5,7 @@ Rooms composed, nothing computed. A decision is SQL's; champion.json and MLflow 
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,8 +97,9 @@ def serve(choices: Choices, at: Receiver) -> None:
             there = with_sections(opened.settings, {"runtime": {"mlflow_uri": at.mlflow}})
             Registry(opened.workspace, there).send_reviews_to(url, secret.decode())
         _look(choices)  # what was asked for while nothing was received
-        say(f"decisions: MLflow's webhook is received at {url}")
-        webhook_server.serve(store, lambda: _look(choices), secret=secret, host=host, port=port)
+        with suppress(KeyboardInterrupt):  # uvicorn ends in order, and raises it again
+            say(f"decisions: MLflow's webhook is received at {url}")
+            webhook_server.serve(store, lambda: _look(choices), secret=secret, host=host, port=port)
 
 
 def _look(choices: Choices) -> None:

@@ -7,7 +7,6 @@ refused; of deliveries that come together, one look begins after the last; a req
 Not covered: encryption on the way. Where MLflow is another machine, a proxy with a certificate stands in front.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -82,9 +81,8 @@ def application(
 
 
 def serve(store: Store, look: Callable[[], object], *, secret: bytes, host: str, port: int) -> None:
-    """Serve until told to stop."""
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends in order, and raises it again
-        uvicorn.Server(configured(application(store, look, secret=secret), host=host, port=port)).run()
+    """Serve until told to stop: uvicorn ends in order, and raises the KeyboardInterrupt again."""
+    uvicorn.Server(configured(application(store, look, secret=secret), host=host, port=port)).run()
 
 
 def configured(app: Starlette, *, host: str, port: int, patience_s: float = PATIENCE_S) -> uvicorn.Config:
