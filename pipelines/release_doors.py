@@ -98,8 +98,14 @@ def serve(choices: Choices, at: Receiver) -> None:
             Registry(opened.workspace, there).send_reviews_to(url, secret.decode())
         _look(choices)  # what was asked for while nothing was received
         with suppress(KeyboardInterrupt):  # uvicorn ends in order, and raises it again
-            say(f"decisions: MLflow's webhook is received at {url}")
-            webhook_server.serve(store, lambda: _look(choices), secret=secret, host=host, port=port)
+            webhook_server.serve(
+                store,
+                lambda: _look(choices),
+                secret=secret,
+                host=host,
+                port=port,
+                ready=lambda: say(f"decisions: MLflow's webhook is received at {url}"),
+            )
 
 
 def _look(choices: Choices) -> None:

@@ -7,6 +7,7 @@ refused; of deliveries that come together, one look begins after the last; a req
 Not covered: encryption on the way. Where MLflow is another machine, a proxy with a certificate stands in front.
 """
 
+import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -80,9 +81,25 @@ def application(
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused})  # type: ignore[dict-item]
 
 
-def serve(store: Store, look: Callable[[], object], *, secret: bytes, host: str, port: int) -> None:
-    """Serve until told to stop: uvicorn ends in order, and raises the KeyboardInterrupt again."""
-    uvicorn.Server(configured(application(store, look, secret=secret), host=host, port=port)).run()
+class _Told(uvicorn.Server):
+    """A server that says when it listens, and has taken Ctrl-C over: whoever waits for the word may do either."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._ready()
+
+
+def serve(
+    store: Store, look: Callable[[], object], *, secret: bytes, host: str, port: int, ready: Callable[[], object]
+) -> None:
+    """Serve until told to stop: uvicorn ends in order, and raises the KeyboardInterrupt again. `ready`: it listens."""
+    _Told(configured(application(store, look, secret=secret), host=host, port=port), ready).run()
 
 
 def configured(app: Starlette, *, host: str, port: int, patience_s: float = PATIENCE_S) -> uvicorn.Config:
