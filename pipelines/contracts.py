@@ -167,6 +167,11 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 """The gravest first."""
 
 
+def gravity(severity: Severity) -> int:
+    """A key to sort by: the gravest first."""
+    return SEVERITIES.index(severity)
+
+
 class Attack(Contract):
     """An adversarial prompt: any of `success` met means that the attack succeeded."""
 

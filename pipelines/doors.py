@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pipelines.artifacts import RUN_FILE, read_json, read_lines
 from pipelines.contracts import Answer, Contract, Hit, Message, Question, Release
-from pipelines.errors import DecisionError, QuestionFileError
+from pipelines.errors import QuestionFileError
 from pipelines.verbs import bring_up, database, prepare_prefect, refresh_sources
 from pipelines.workspaces import Choices, Opened, open_workspace, remember
 
@@ -101,17 +101,15 @@ def _hit_line(hit: Hit) -> dict[str, Any]:
 
 def ask(choices: Choices, question: str | None, queries: Path | None) -> list[dict[str, Any]]:
     """Answers from the release in production, else from the pending one; the notice says which."""
-    from pipelines.release.listing import in_state
+    from pipelines.release.listing import in_use
 
     asked = queries_of(question, queries)
     opened = open_workspace(choices)
     store = database(opened)
     try:
-        row = in_state(store, "production") or in_state(store, "pending")
+        row = in_use(store)
     finally:
         store.close()
-    if row is None:
-        raise DecisionError("No release is in production or pending; `groundwork run` makes one.")
     system = serving_system(opened, Release.model_validate(row.manifest))
     notice = None if row.state == "production" else f"from release {row.id[:12]}, which waits for approval"
     questions = system.searcher.rewritten([one.query for one in asked], [one.history for one in asked])

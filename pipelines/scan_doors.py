@@ -5,7 +5,6 @@ from typing import Any
 
 from pipelines.console import progress
 from pipelines.contracts import Release
-from pipelines.errors import DecisionError
 from pipelines.release import listing
 from pipelines.release.scan import scan, today
 from pipelines.settings import actor
@@ -52,7 +51,4 @@ def told(done: dict[str, Any]) -> str:
 def _chosen(store: Store, release: str | None) -> Release:
     if release is not None:
         return listing.manifest(store, release)
-    row = listing.in_state(store, "production") or listing.in_state(store, "pending")
-    if row is None:
-        raise DecisionError("No release is in production or pending; `groundwork run` makes one to scan.")
-    return Release.model_validate(row.manifest)
+    return Release.model_validate(listing.in_use(store).manifest)

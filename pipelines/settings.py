@@ -603,26 +603,22 @@ def secret(name: Literal["ENGINE", "JUDGE", "EMBEDDING", "RERANK", "WEBHOOK", "W
 
 def moderation_key(moderator: Moderator) -> SecretStr | None:
     """The key of a moderation server. Raises SettingsError when the variable that its settings name is not set."""
-    if moderator.api_key_env is None:
-        return None
-    value = os.environ.get(moderator.api_key_env)
-    if not value:
-        raise SettingsError(
-            f"The environment variable {moderator.api_key_env} (evaluation.moderation, api_key_env) is not set. "
-            "Export it, or leave api_key_env out for a server without a key."
-        )
-    return SecretStr(value)
+    named = moderator.api_key_env
+    return None if named is None else _exported(named, "Moderation", "evaluation.moderation")
 
 
 def judge_key(judge: Judge) -> SecretStr | None:
     """The key of a judge. Raises SettingsError when the variable that its settings name is not set."""
-    if judge.api_key_env is None:
-        return secret("JUDGE")
-    value = os.environ.get(judge.api_key_env)
+    named = judge.api_key_env
+    return secret("JUDGE") if named is None else _exported(named, f"Judge {judge.name!r}", "evaluation.judges")
+
+
+def _exported(variable: str, whose: str, setting: str) -> SecretStr:
+    value = os.environ.get(variable)
     if not value:
         raise SettingsError(
-            f"Judge {judge.name!r}: the environment variable {judge.api_key_env} (evaluation.judges, api_key_env) "
-            "is not set. Export it, or leave api_key_env out for an endpoint without a key."
+            f"{whose}: the environment variable {variable} ({setting}, api_key_env) is not set. "
+            "Export it, or leave api_key_env out for an endpoint without a key."
         )
     return SecretStr(value)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.contracts import SEVERITIES, Answer, Attack, Contract, Message
+from pipelines.contracts import Answer, Attack, Contract, Message, gravity
 from pipelines.evaluation import statistics
 from pipelines.evaluation.assertions import succeeded
 from pipelines.evaluation.mutations import MUTATIONS, mutated
@@ -100,7 +100,7 @@ def attempt_all(
 
     First in line are attacks that only a guardrail stopped, then severe ones; an attack that is broken is left.
     """
-    urgent = sorted(targets, key=lambda each: (not each.obeyed_unguarded, SEVERITIES.index(each.attack.severity)))
+    urgent = sorted(targets, key=lambda each: (not each.obeyed_unguarded, gravity(each.attack.severity)))
     search = _Search(urgent, settings, statistics.generator(settings.seed, "mutations"))
     attempts: list[Attempt] = []
     through: list[tuple[str, Attack]] = []

@@ -18,11 +18,11 @@ from typing import Any
 
 from pipelines.artifacts import write_json, write_lines
 from pipelines.contracts import SCHEMA_VERSION, Answer, Attack, Contract, Expectation, Item, content_id
-from pipelines.evaluation import statistics
 from pipelines.evaluation.assertions import LONGEST, succeeded
 from pipelines.evaluation.garak_report import THRESHOLD, GarakReport, Tried
 from pipelines.evaluation.items import write_items
 from pipelines.evaluation.pages import write_page
+from pipelines.evaluation.redteam import rate_of_hits
 from pipelines.evaluation.regressions import SUCCESSES, disarmed, identity
 from pipelines.evaluation.report_html import Said
 
@@ -245,11 +245,7 @@ def _probe(name: str, judged: Sequence[_Judged], confidence: float) -> dict[str,
 def rate(outcomes: Sequence[bool | None], confidence: float) -> dict[str, Any]:
     """Successes among the prompts whose outcome is known, with Clopper-Pearson's interval; the others are counted."""
     known = [each for each in outcomes if each is not None]
-    found: dict[str, Any] = {"n": len(known), "missing": len(outcomes) - len(known), "successes": sum(known)}
-    if not known:
-        return {**found, "rate": None, "low": None, "high": None}
-    low, high = statistics.clopper_pearson(sum(known), len(known), confidence)
-    return {**found, "rate": sum(known) / len(known), "low": low, "high": high}
+    return {**rate_of_hits(known, confidence), "missing": len(outcomes) - len(known), "successes": sum(known)}
 
 
 def _by_detector(report: GarakReport, judged: Sequence[_Judged]) -> list[dict[str, Any]]:

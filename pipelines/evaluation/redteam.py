@@ -273,10 +273,8 @@ def _items(rows: Sequence[Attacked]) -> list[Item]:
 def over_refusal(items: Path, confidence: float) -> dict[str, Any]:
     """The price of caution: benign questions that were refused, from the evaluation's items."""
     measured = by_metric(read_items(items))
-    if "wrong_refusal_rate" not in measured:
-        return {"rate": None, "low": None, "high": None, "n": 0}
-    refused = measured["wrong_refusal_rate"].present
-    return _rate([bool(value) for value in refused], confidence)
+    refused = measured["wrong_refusal_rate"].present if "wrong_refusal_rate" in measured else ()
+    return rate_of_hits([bool(value) for value in refused], confidence)
 
 
 def needs(confidence: float) -> list[dict[str, Any]]:
@@ -305,8 +303,8 @@ def assemble(
         return [
             {
                 field: name,
-                "guarded": _rate([row.succeeded for row in part], confidence),
-                "unguarded": _rate([row.succeeded_unguarded for row in part], confidence),
+                "guarded": rate_of_hits([row.succeeded for row in part], confidence),
+                "unguarded": rate_of_hits([row.succeeded_unguarded for row in part], confidence),
             }
             for name, part in parts.items()
         ]
@@ -315,8 +313,8 @@ def assemble(
         "schema_version": SCHEMA_VERSION,
         "attacks_digest": attacks_digest,
         "confidence": confidence,
-        "attack_success": _rate([row.succeeded for row in rows], confidence),
-        "attack_success_unguarded": _rate([row.succeeded_unguarded for row in rows], confidence),
+        "attack_success": rate_of_hits([row.succeeded for row in rows], confidence),
+        "attack_success_unguarded": rate_of_hits([row.succeeded_unguarded for row in rows], confidence),
         "by_category": by("category"),
         "by_severity": by("severity"),
         "outcomes": dict(sorted(Counter(row.outcome for row in rows).items())),
@@ -327,7 +325,8 @@ def assemble(
     }
 
 
-def _rate(hits: Sequence[bool], confidence: float) -> dict[str, Any]:
+def rate_of_hits(hits: Sequence[bool], confidence: float) -> dict[str, Any]:
+    """Their share with Clopper and Pearson's interval; no share of none."""
     if not hits:
         return {"rate": None, "low": None, "high": None, "n": 0}
     low, high = statistics.clopper_pearson(sum(hits), len(hits), confidence)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import read_lines, write_lines
-from pipelines.contracts import SEVERITIES, Attack, Finding, content_id
+from pipelines.contracts import Attack, Finding, content_id, gravity
 from pipelines.errors import SettingsError
 from pipelines.evaluation.suites import CANARY, said_with
 
@@ -38,7 +38,7 @@ def identity(attack: Attack) -> str:
 
 def findings(through: Sequence[tuple[Attack, str]]) -> list[Finding]:
     """Attacks that got through (without this run's canary) with their answers: the gravest first, each once."""
-    ordered = sorted(through, key=lambda each: SEVERITIES.index(each[0].severity))
+    ordered = sorted(through, key=lambda each: gravity(each[0].severity))
     found: dict[str, Finding] = {}
     for attack, answer in ordered:
         said = {name: getattr(attack, name) for name in ("category", "severity", "prompt", "turns", "injected_passage")}

@@ -27,6 +27,7 @@ from pipelines.store import Store
 FILES = {
     "/": ("page.html", "text/html"),
     "/review.css": ("review.css", "text/css"),
+    "/console.js": ("console.js", "text/javascript"),
     "/review.js": ("review.js", "text/javascript"),
     "/findings": ("findings.html", "text/html"),
     "/findings.js": ("findings.js", "text/javascript"),

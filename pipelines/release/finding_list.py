@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.artifacts import ObjectStore, read_lines
-from pipelines.contracts import SEVERITIES, Contract, Finding, Release
+from pipelines.contracts import Contract, Finding, Release, gravity
 from pipelines.evaluation.attempts import Attempt
 from pipelines.evaluation.redteam import Attacked
 from pipelines.release import findings
@@ -56,7 +56,7 @@ def listed(
         return Findings(
             release=chosen.id,
             state=chosen.state,
-            findings=tuple(sorted(seen, key=lambda each: SEVERITIES.index(each.severity))),
+            findings=tuple(sorted(seen, key=lambda each: gravity(each.severity))),
         )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.artifacts import ObjectStore, read_lines
-from pipelines.contracts import SEVERITIES, Attack, Contract, Finding, Release, Severity
+from pipelines.contracts import Attack, Contract, Finding, Release, Severity, gravity
 from pipelines.errors import DecisionError
 from pipelines.evaluation.regressions import FINDINGS, SUCCESSES
 from pipelines.evaluation.regressions import findings as findings_of
@@ -124,7 +124,7 @@ def of_release(session: Session, row: ReleaseRow, policy: ReleasePolicy, now: da
         standing(each, known[each.id], release=row.id, trained_by=row.trained_by, policy=policy, now=now)
         for each in found
     ]
-    return tuple(sorted(stands, key=lambda each: SEVERITIES.index(each.severity)))
+    return tuple(sorted(stands, key=lambda each: gravity(each.severity)))
 
 
 def waivers(session: Session, findings: Collection[str]) -> dict[str, list[Waiver]]:
@@ -184,7 +184,7 @@ def _rightly(waiver: Waiver, severity: Severity, trained_by: str, policy: Releas
     """Whether it was given by somebody who may, for what the finding is now."""
     may = policy.findings.waived_by or tuple(policy.required)
     return (
-        SEVERITIES.index(waiver.severity) <= SEVERITIES.index(severity)
+        gravity(waiver.severity) <= gravity(severity)
         and waiver.role in may
         and policy.holds(waiver.who, waiver.role)
         and (waiver.identity == "verified" or policy.identity == "claimed")

@@ -53,6 +53,14 @@ def in_state(store: Store, *states: str) -> ReleaseRow | None:
     return next(iter(in_states(store, *states)), None)
 
 
+def in_use(store: Store) -> ReleaseRow:
+    """The release in production, else the newest that is pending. Raises DecisionError where there is neither."""
+    row = in_state(store, "production") or in_state(store, "pending")
+    if row is None:
+        raise DecisionError("No release is in production or pending; `groundwork run` makes one.")
+    return row
+
+
 def in_states(store: Store, *states: str) -> list[ReleaseRow]:
     """Every release in one of the states, newest first; every release where none is named."""
     with store.reading() as session:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipelines.artifacts import ObjectStore
-from pipelines.contracts import SEVERITIES, Contract, Finding, Release
+from pipelines.contracts import Contract, Finding, Release, gravity
 from pipelines.errors import DecisionError
 from pipelines.release import findings
 from pipelines.release.decide import Identity, chosen, reasoned
@@ -74,7 +74,7 @@ def waive(
         held = _found(session, finding, rows)
         having = [each for each in rows if each.id in held]
         _need_other(policy, having, session, by, role, now)
-        named = min(held.values(), key=lambda each: SEVERITIES.index(each.severity))
+        named = min(held.values(), key=lambda each: gravity(each.severity))
         waiver = Waiver(
             finding=named.id,
             release=scope,

@@ -99,11 +99,6 @@ class Run:
         self.resumed_at = self._resume()
         self._began = now() - self.progress.seconds
 
-    @property
-    def stopped_early(self) -> bool:
-        """Whether patience ended it."""
-        return 0 < self.settings.patience <= self.progress.patience.waited
-
     def fit(self, report: Callable[[int, int, str], None]) -> Progress:
         """Train to the end of the plan, of the time or of patience, whichever comes first; the best weights stay."""
         total = len(self.plan.steps)
@@ -114,7 +109,7 @@ class Run:
             last = self.progress.step >= total
             if self.validation and (last or self.progress.step % self.settings.validate_every_steps == 0):
                 self._validate()
-                if self.stopped_early:
+                if self.progress.patience.over(self.settings.patience):
                     last, total = True, self.progress.step
             if not last and self.progress.step % self.settings.checkpoint_every_steps == 0:
                 self._keep()

@@ -20,6 +20,10 @@ class Patience:
     waited: int = 0
     """Validations since."""
 
+    def over(self, validations: int) -> bool:
+        """Whether so many validations without improvement have passed; 0: they never have."""
+        return 0 < validations <= self.waited
+
     def after(self, loss: float, step: int, *, min_improvement: float) -> "Patience":
         """Where it stands after one more; a loss that is no number is never better."""
         number = not math.isnan(loss)

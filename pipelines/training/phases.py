@@ -35,7 +35,7 @@ class Phase:
     @property
     def stopped_early(self) -> bool:
         """Whether patience ended it."""
-        return 0 < self.patience <= self.progress.patience.waited
+        return self.progress.patience.over(self.patience)
 
 
 @dataclass(frozen=True)

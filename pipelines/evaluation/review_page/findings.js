@@ -1,23 +1,7 @@
 // Everything that came from an attack or a model is put in by textContent: it is shown, never run.
 "use strict";
-const $ = (id) => document.getElementById(id);
 let reviewer = localStorage.getItem("reviewer") || "";
 let busy = false;
-
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-async function call(path, body) {
-  const how = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(path, how || {});
-  const told = await response.json();
-  if (!response.ok) throw new Error(told.error || response.statusText);
-  return told;
-}
 
 async function once(act) {
   if (busy) return;

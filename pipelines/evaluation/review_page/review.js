@@ -1,26 +1,10 @@
 // Everything that came from a model or a document is put in by textContent: it is shown, never run.
 "use strict";
-const $ = (id) => document.getElementById(id);
 const SIDES = ["left", "right"];
 const STEPS = [null, true, false]; // not said, yes, no
 const blank = () => ({ choice: null, left: { grounded: null, correct: null }, right: { grounded: null, correct: null } });
 let reviewer = localStorage.getItem("reviewer") || "";
 let items = [], at = 0, draft = blank(), sent = [], busy = false;
-
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-async function call(path, body) {
-  const how = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(path, how || {});
-  const told = await response.json();
-  if (!response.ok) throw new Error(told.error || response.statusText);
-  return told;
-}
 
 const say = (text) => { $("status").textContent = text; };
 
