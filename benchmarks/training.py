@@ -5,10 +5,11 @@
 
 `speed`: examples a second on the same examples, model, adapter (rank 16 on every linear layer) and learning rate, each
 in a process of its own, start-up and first step left out; TRL with its defaults, and tuned (the best of no gradient
-checkpointing, weights in bfloat16, batches by length, packing). A context that several questions share counts as often
-as the peer counts it: once an example. `to_same_loss`: seconds until the validation loss that the peer reached in its
-time, by one ruler for both. `quality`: token F1 and refusals on articles that were not trained on, after five minutes;
-`--steps` also trains without what helped, one run a line of the table. Ends with one JSON object.
+checkpointing, weights in the precision that the machine multiplies faster, batches by length, packing). A context that
+several questions share counts as often as the peer counts it: once an example. `to_same_loss`: seconds until the
+validation loss that the peer reached in its time, by one ruler for both. `quality`: token F1 and refusals on articles
+that were not trained on, after five minutes; `--steps` also trains without what helped, one run a line of the table.
+Ends with one JSON object.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from benchmarks.training_read import read_and_score
 from pipelines.artifacts import write_lines
 from pipelines.contracts import Example
 from pipelines.generation.models import base_folder
+from pipelines.generation.precision import Precision, fastest
 from pipelines.generation.prompts import PromptTemplate, load_prompt
 from pipelines.settings import load
 
@@ -39,16 +41,6 @@ EPOCHS = 6
 """More than five minutes hold."""
 QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 TRY_SECONDS = 40.0
-_BF16: dict[str, Any] = {"gradient_checkpointing": False, "model_init_kwargs": {"dtype": "bfloat16"}}
-_SMALL = _BF16 | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
-TUNINGS: dict[str, dict[str, Any]] = {
-    "no_checkpointing": {"gradient_checkpointing": False},
-    "bf16_weights": _BF16,
-    "small_batches": _SMALL,
-    "by_length": _SMALL | {"train_sampling_strategy": "group_by_length"},
-    "packing": _BF16 | {"packing": True, "per_device_train_batch_size": 2},
-}
-"""What TRL is tuned by; everything else is its default. Small batches take less memory, which is most of its time."""
 STRONGER = {"rank": 32, "alpha": 64, "learning_rate": 0.0015}
 STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("each question once", {}),
@@ -59,6 +51,20 @@ STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
 """What helped, each on top of the last; the first ends after one epoch."""
 ONCE = STEPS[0][0]
 Figures = dict[str, Any]
+
+
+def tunings(precision: Precision) -> dict[str, Figures]:
+    """What TRL is tuned by on a machine that multiplies faster in `precision`; everything else is its default."""
+    plain: Figures = {"gradient_checkpointing": False}
+    weights = plain | {"bf16": precision == "bfloat16", "model_init_kwargs": {"dtype": precision}}
+    small = weights | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}  # less memory to go through
+    return {
+        "no_checkpointing": plain,
+        f"{precision}_weights": weights,
+        "small_batches": small,
+        "by_length": small | {"train_sampling_strategy": "group_by_length"},
+        "packing": weights | {"packing": True, "per_device_train_batch_size": 2},
+    }
 
 
 @dataclass(frozen=True)
@@ -156,15 +162,16 @@ def speed(bench: Bench, seconds: float) -> Figures:
     defaults = bench.peer("defaults", {}, seconds=seconds, steps=_steps(seconds, 8.0))
     found["trl_defaults"] = _told(defaults) | {"version": defaults["version"], "validation": bench.loss_of("defaults")}
     say(_line("TRL, defaults", defaults))
-    tried = {}
-    for name, options in TUNINGS.items():
+    tried, tuned_by = {}, tunings(fastest("cpu"))
+    for name, options in tuned_by.items():
         short = bench.peer(f"try-{name}", options, seconds=TRY_SECONDS, steps=1000)
         tried[name] = _told(short)["examples_per_second"]
         say(_line(f"TRL, {name}", short))
     best = max(tried, key=lambda name: tried[name])
-    tuned = bench.peer("tuned", TUNINGS[best], seconds=seconds, steps=_steps(seconds, 8 / tried[best]))
+    tuned = bench.peer("tuned", tuned_by[best], seconds=seconds, steps=_steps(seconds, 8 / tried[best]))
     say(_line(f"TRL, tuned: {best}", tuned))
-    found["trl_tuned"] = _told(tuned) | {"options": TUNINGS[best], "tried": tried, "validation": bench.loss_of("tuned")}
+    found["trl_tuned"] = _told(tuned) | {"options": tuned_by[best], "tried": tried}
+    found["trl_tuned"]["validation"] = bench.loss_of("tuned")
     rate, slow = found["groundwork"]["examples_per_second"], found["trl_defaults"]["examples_per_second"]
     fast = max(found["trl_tuned"]["examples_per_second"], tried[best], slow)  # the peer's best of all its runs
     found["ratio_defaults"], found["ratio_tuned"] = round(rate / slow, 2), round(rate / fast, 2)
@@ -244,6 +251,7 @@ def main() -> None:
     parser.add_argument("--steps", action="store_true", help="`quality`: a run for each thing that helped")
     chosen = parser.parse_args()
     found: Figures = {"bench": "training", "machine": machine(), "base_model": BASE, "rank": 16}
+    found["precision"] = fastest("cpu")
     with tempfile.TemporaryDirectory() as folder:
         bench = lay_out(chosen.data, Path(folder))
         if chosen.only != "quality":

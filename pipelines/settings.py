@@ -266,7 +266,7 @@ class Training(Model):
     alpha: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
     dtype: Literal["auto", "float32", "bfloat16"]
-    """auto: the one in which this machine multiplies faster (CPUs differ fourfold either way)."""
+    """auto: the one in which this machine multiplies faster (CPUs differ a hundredfold); bfloat16 on a GPU."""
     gradient_checkpointing: bool
     processes: int = Field(ge=0)
     """Each trains on a share of every step. 0: one per CUDA GPU, one without a GPU."""

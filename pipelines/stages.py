@@ -100,6 +100,7 @@ _ANSWERING = (
     "pipelines.generation.engines",
     "pipelines.generation.export",
     "pipelines.generation.models",
+    "pipelines.generation.precision",
     "pipelines.generation.prompts",
     "pipelines.generation.quoting",
     "pipelines.generation.room",
@@ -258,6 +259,7 @@ STAGES: dict[str, Stage] = {
             settings=("training", "generation.base_model"),
             modules=(
                 "pipelines.generation.models",
+                "pipelines.generation.precision",
                 "pipelines.training.adapter",
                 "pipelines.training.attention",
                 "pipelines.training.card",

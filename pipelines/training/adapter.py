@@ -8,7 +8,6 @@ Not covered: merging and export (generation/export.py).
 
 import json
 import logging
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,31 +85,10 @@ def device_of_this_process() -> "torch.device":
 
 
 def resolved_dtype(wanted: str, device: "torch.device") -> str:
-    """`auto` as a name: the precision in which this machine multiplies faster (bfloat16 on a GPU).
+    """`auto` as a name: the precision in which this machine multiplies faster (generation/precision.py)."""
+    from pipelines.generation.precision import fastest
 
-    CPUs differ fourfold: with AMX tiles bfloat16 is several times faster than float32, with AVX-512 alone
-    it can be half as fast.
-    """
-    if wanted != "auto":
-        return wanted
-    if device.type != "cpu":
-        return "bfloat16"
-    seconds = {name: _matmul_seconds(name) for name in ("float32", "bfloat16")}
-    return min(seconds, key=lambda name: seconds[name])
-
-
-def _matmul_seconds(dtype: str) -> float:
-    """Best of five multiplications of the shape that training meets (about 2 GFLOP)."""
-    import torch
-
-    left = torch.ones(1024, 640, dtype=getattr(torch, dtype))
-    right = torch.ones(1536, 640, dtype=getattr(torch, dtype))
-    taken = []
-    for _ in range(6):
-        started = time.perf_counter()
-        torch.nn.functional.linear(left, right)
-        taken.append(time.perf_counter() - started)
-    return min(taken[1:])
+    return fastest(device.type) if wanted == "auto" else wanted
 
 
 def _load_base(folder: Path, settings: Training, device: "torch.device") -> Any:

@@ -144,8 +144,11 @@ def test_examples_of_a_context_share_all_but_the_question(built: Path) -> None:
 def test_refusals_say_the_refusal_and_answers_the_accepted_answer(built: Path, world: World) -> None:
     answers = {answer for question in world.questions for answer in question.answers}
     for example in _examples(built)["train"]:
-        said = example.messages[-1].content
-        assert said in answers if example.answerable else said == "The documents do not answer this."
+        shown, said = example.messages[1].content, example.messages[-1].content
+        if not example.answerable:
+            assert said == "The documents do not answer this."
+        else:  # which questions are made, and left as no repeats of people's, differs by processor
+            assert said in (shown if example.origin == "synthetic" else answers)
 
 
 def test_equal_input_gives_equal_bytes(

@@ -10,6 +10,7 @@ from pipelines.contracts import Message
 from pipelines.errors import EngineError
 from pipelines.generation.engine import Completion, Quoted
 from pipelines.generation.models import context_tokens, load_causal, load_tokenizer, render
+from pipelines.generation.precision import fastest
 from pipelines.settings import Generation
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ class TransformersEngine:
         if threads:
             torch.set_num_threads(threads)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.name = f"transformers {transformers.__version__}, {generation.base_model}, bfloat16, {self.device}"
+        precision = fastest(self.device)
+        self.name = f"transformers {transformers.__version__}, {generation.base_model}, {precision}, {self.device}"
         self.tokenizer = load_tokenizer(folder)
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model = load_causal(folder, "bfloat16", self.device)
+        self.model = load_causal(folder, precision, self.device)
         self.limit = context_tokens(folder)
         self.batch_size = generation.batch_size
 
