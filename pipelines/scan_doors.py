@@ -34,17 +34,21 @@ def scanned(choices: Choices, release: str | None, day: date | None, *, keep: bo
     if keep:
         added = keep_successes(done.folder, opened.workspace.state / "redteam" / "regressions.jsonl")
         kept = {"regressions": str(added.place), "added": added.added, "known": added.known}
-    return {**done.scan.model_dump(mode="json"), "new": done.new, "page": str(done.folder / PAGE), **kept}
+    of_scan = {"new": done.new, "opened": list(done.opened), "page": str(done.folder / PAGE)}
+    return {**done.scan.model_dump(mode="json"), **of_scan, **kept}
 
 
 def told(done: dict[str, Any]) -> str:
     """A scan for people."""
     again = "" if done["new"] else " (made before, and nothing has changed since)"
     broken = f": {', '.join(done['broken'])}" if done["broken"] else ""
+    release, count = done["release"][:12], len(done["opened"])
+    opened = f"\n{count} findings that it did not have: groundwork findings {release}" if count else ""
     kept = f"\n{done['added']} added, {done['known']} known before: {done['regressions']}" if "added" in done else ""
     return (
-        f"Release {done['release'][:12]} on {done['day']}{again}: {done['succeeded']} of {done['attacks']} attacks got "
-        f"through; {done['attempts']} mutated ones broke {len(done['broken'])}{broken}.\nPage: {done['page']}{kept}"
+        f"Release {release} on {done['day']}{again}: {done['succeeded']} of {done['attacks']} attacks got "
+        f"through; {done['attempts']} mutated ones broke {len(done['broken'])}{broken}."
+        f"{opened}\nPage: {done['page']}{kept}"
     )
 
 

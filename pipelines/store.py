@@ -32,7 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from pipelines.contracts import content_id
 from pipelines.errors import SettingsError
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration in pipelines/migrations/versions."""
 
 
@@ -104,7 +104,7 @@ class EvidenceRow(Base):
 
 
 class FindingRow(Base):
-    """An attack that got through in a release's red team: never changed."""
+    """An attack that got through in a release's red team or a scan of it: never changed."""
 
     __tablename__ = "findings"
     __table_args__ = (UniqueConstraint("release", "finding"),)
@@ -115,6 +115,8 @@ class FindingRow(Base):
     severity: Mapped[str] = mapped_column(String(16))
     content: Mapped[dict[str, Any]]
     """contracts.Finding."""
+    scan: Mapped[str | None] = mapped_column(String(64))
+    """The stored scan that found it; None: the release's own red team."""
 
 
 class WaiverRow(Base):

@@ -1,8 +1,9 @@
-"""Findings of a release: attacks that got through in its red team, and whether somebody answers for them.
+"""Findings of a release: attacks that got through in its red team or a scan, and whether somebody answers for them.
 
 A finding is named by what the attack says (contracts.Finding), so it is the same one in every release. Where its
 severity is one that the policy blocks, the release is not approved until somebody has waived it (waivers.py).
-Invariants: a release has the findings of its stored red team, which a decision writes down where rows are missing.
+Invariants: a release has the findings of its stored red team, which a decision writes down where rows are missing,
+and those that scans of it added (scan.py), each of which names the stored scan that bears it out.
 Waivers are counted under the policy in force now, as approvals are: one that has ended, whose giver has lost the
 role or trained the release, or that was given for a milder severity, does not count, and stays as it was.
 """
@@ -80,7 +81,24 @@ class Overdue(Contract):
 
 def stored(release: Release, objects: ObjectStore) -> tuple[Finding, ...]:
     """The findings that a release's stored red team holds, the gravest first; of older ones without the answers."""
-    files = redteam_files(release, objects)
+    return _held_by(redteam_files(release, objects))
+
+
+def of_scan(scan: str, objects: ObjectStore) -> tuple[Finding, ...]:
+    """The findings that a stored scan holds; `scan`: its folder in the object store."""
+    return _held_by(_files(scan, objects))
+
+
+def redteam_files(release: Release, objects: ObjectStore) -> dict[str, Path]:
+    """The files of a release's stored red team that are there; what is lost, `release verify` says."""
+    return _files(release.objects["redteam"], objects) if "redteam" in release.objects else {}
+
+
+def _files(folder: str, objects: ObjectStore) -> dict[str, Path]:
+    return {name: objects.path(digest) for name, digest in listing(objects, folder).items() if objects.has(digest)}
+
+
+def _held_by(files: dict[str, Path]) -> tuple[Finding, ...]:
     if FINDINGS in files:
         return tuple(read_lines(files[FINDINGS], Finding))
     if SUCCESSES in files:
@@ -88,31 +106,37 @@ def stored(release: Release, objects: ObjectStore) -> tuple[Finding, ...]:
     return ()
 
 
-def redteam_files(release: Release, objects: ObjectStore) -> dict[str, Path]:
-    """The files of a release's stored red team that are there; what is lost, `release verify` says."""
-    held = listing(objects, release.objects["redteam"]) if "redteam" in release.objects else {}
-    return {name: objects.path(digest) for name, digest in held.items() if objects.has(digest)}
+def write_down(session: Session, release: Release, objects: ObjectStore, *, scan: str | None = None) -> tuple[str, ...]:
+    """Add the rows of a release's findings that are missing, in the caller's transaction; their ids.
 
-
-def write_down(session: Session, release: Release, objects: ObjectStore) -> int:
-    """Add the rows of a release's findings that are missing, in the caller's transaction; how many it has."""
+    `scan`: those that a stored scan of it holds, instead of its own.
+    """
     held = set(session.scalars(select(FindingRow.finding).where(FindingRow.release == release.id)))
-    found = stored(release, objects)
+    found = stored(release, objects) if scan is None else of_scan(scan, objects)
+    fresh = [each for each in found if each.id not in held]
     session.add_all(
-        FindingRow(release=release.id, finding=each.id, severity=each.severity, content=each.model_dump(mode="json"))
-        for each in found
-        if each.id not in held
+        FindingRow(
+            release=release.id,
+            finding=each.id,
+            severity=each.severity,
+            content=each.model_dump(mode="json"),
+            scan=scan,
+        )
+        for each in fresh
     )
     session.flush()
-    return len(found)
+    return tuple(each.id for each in fresh)
 
 
 def verify_rows(session: Session, release: Release, objects: ObjectStore) -> Iterable[str]:
-    """What is wrong with a release's rows: each that its stored red team does not bear out, in a line."""
-    found = {each.id: each for each in stored(release, objects)}
+    """What is wrong with a release's rows: each that its red team or scan, as stored, does not bear out, in a line."""
+    borne_out: dict[str | None, tuple[Finding, ...]] = {None: stored(release, objects)}
     for row in session.scalars(select(FindingRow).where(FindingRow.release == release.id).order_by(FindingRow.id)):
-        if row.finding not in found or Finding.model_validate(row.content) != found[row.finding]:
-            yield f"finding {row.finding[:SHORT]} is not what the stored red team holds"
+        if row.scan is not None and row.scan not in borne_out:
+            borne_out[row.scan] = of_scan(row.scan, objects)
+        if Finding.model_validate(row.content) not in borne_out[row.scan]:
+            source = "red team" if row.scan is None else "scan"
+            yield f"finding {row.finding[:SHORT]} is not what the stored {source} holds"
 
 
 def of_release(session: Session, row: ReleaseRow, policy: ReleasePolicy, now: datetime) -> tuple[Standing, ...]:

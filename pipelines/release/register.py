@@ -81,7 +81,7 @@ def register(workspace: Workspace, settings: Settings, store: Store, *, against:
         session.flush()  # its evidence names it
         session.add_all(own_rows(release, workspace, who=release.trained_by, now=now))
         found = findings.write_down(session, release, workspace.objects)
-        detail = {"verdict": decision.verdict, "state": state, "findings": found}
+        detail = {"verdict": decision.verdict, "state": state, "findings": len(found)}
         store.audit(session, who=release.trained_by, action="register", subject=release.id, detail=detail)
         session.flush()
         return _registered(session, row, settings, new=True)

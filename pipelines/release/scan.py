@@ -4,8 +4,11 @@ The lifecycle attacks each candidate once, and equal inputs give equal attempts.
 in which attackers learn; a scan puts the attacks of the day to it, as it is served out of the object store, and draws
 other mutations every day (the seed is the date). Answers that are kept cost nothing.
 
-Invariants: a scan touches neither stage folders nor the release; its folder `state/scans/NAME` appears whole or not at
-all; the same day, attacks and settings are the same scan, which is made once. The audit log says that it was made.
+What gets through is a finding of the release (findings.py): it holds up one that is pending, and is overdue in one that
+is in production, until somebody waives it.
+Invariants: a scan touches neither stage folders nor the release's parts; its folder `state/scans/NAME` appears whole or
+not at all; the same day, attacks and settings are the same scan, which is made once. Its findings and the audit row
+that names it are one transaction, made up for at the next call after a kill; its folder is stored with them.
 Limits: the gate does not read scans: its items are those of the release's own report.
 """
 
@@ -14,12 +17,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from pipelines.artifacts import StageJob, Workspace, read_json, replacing, sha256_file, write_json
 from pipelines.contracts import Contract, Release, content_id
 from pipelines.evaluation import redteam
+from pipelines.release import findings
 from pipelines.release.manifest import materialise, serving_settings
 from pipelines.settings import Settings, resolve
-from pipelines.store import Store
+from pipelines.store import AuditRow, Store
 
 Report = Callable[[int, int, str], None]
 SCAN = "scan.json"
@@ -48,6 +54,8 @@ class Scanned(Contract):
     scan: Scan
     folder: Path
     new: bool
+    opened: tuple[str, ...]
+    """Ids of the findings that the release did not have before this call."""
 
 
 def scan(
@@ -69,24 +77,38 @@ def scan(
         of_day.redteam.model_dump(mode="json", exclude={"regressions"}),
     )
     folder = workspace.state / "scans" / f"{day:%Y-%m-%d}-{release.id[:12]}-{digest[:8]}"
-    if (folder / SCAN).exists():
-        return Scanned(scan=Scan.model_validate(read_json(folder / SCAN)), folder=folder, new=False)
-    with replacing(folder) as fresh:
-        fresh.mkdir(parents=True)
-        job = StageJob(
-            settings=of_day,
-            inputs={**_release_parts(served), **files},
-            output=fresh,
-            previous=None,
-            state=workspace.state,
-            report=report,
-        )
-        redteam.attack(job, redteam.opener(job))
-        done = _told(read_json(fresh / "redteam.json"), release, day, digest)
-        write_json(fresh / SCAN, done)
+    new = not (folder / SCAN).exists()
+    if new:
+        with replacing(folder) as fresh:
+            fresh.mkdir(parents=True)
+            job = StageJob(
+                settings=of_day,
+                inputs={**_release_parts(served), **files},
+                output=fresh,
+                previous=None,
+                state=workspace.state,
+                report=report,
+            )
+            redteam.attack(job, redteam.opener(job))
+            write_json(fresh / SCAN, _told(read_json(fresh / "redteam.json"), release, day, digest))
+    done = Scan.model_validate(read_json(folder / SCAN))
+    opened = _written_down(done, release, workspace.objects.put(folder), workspace, store, by=by)
+    return Scanned(scan=done, folder=folder, new=new, opened=opened)
+
+
+def _written_down(
+    done: Scan, release: Release, stored: str, workspace: Workspace, store: Store, *, by: str
+) -> tuple[str, ...]:
+    """The findings that the release did not have; nothing is written of a scan that the audit log knows."""
     with store.deciding() as session:
-        store.audit(session, who=by, action="scan", subject=release.id, detail=done.model_dump(mode="json"))
-    return Scanned(scan=done, folder=folder, new=True)
+        rows = session.scalars(select(AuditRow).where(AuditRow.action == "scan", AuditRow.subject == release.id))
+        if any(row.detail["digest"] == done.digest for row in rows):
+            return ()
+        findings.write_down(session, release, workspace.objects)
+        opened = findings.write_down(session, release, workspace.objects, scan=stored)
+        detail = {**done.model_dump(mode="json"), "stored": stored, "opened": opened}
+        store.audit(session, who=by, action="scan", subject=release.id, detail=detail)
+        return opened
 
 
 def today(now: datetime | None = None) -> date:

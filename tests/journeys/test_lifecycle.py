@@ -57,7 +57,10 @@ def test_a_scan_attacks_the_release_anew_each_day_and_touches_no_stage(lived: Wo
     again = lived.json("redteam", "scan", "--day", "2026-03-02")
     other = lived.json("redteam", "scan", "--day", "2026-03-09", "--keep")
     assert (first["new"], again["new"], other["new"]) == (True, False, True)
-    assert {**again, "new": True} == first
+    assert {**again, "new": True, "opened": first["opened"]} == first
+    assert again["opened"] == []
+    held = {each["id"] for each in lived.json("findings", first["release"])["findings"]}
+    assert {*first["opened"], *other["opened"]} <= held
     assert other["added"] >= other["succeeded"] and "added" not in first  # only --keep writes regressions
     assert (first["attacks"], first["attempts"]) == (6, 8)
     assert attempts_of(first) != attempts_of(other)  # equal attacks, other mutations

@@ -306,6 +306,25 @@ def test_a_finding_whose_row_was_made_milder_is_found(desk: Desk) -> None:
     assert wrong == f"finding {DIRE.id[:12]} is not what the stored red team holds"
 
 
+def test_what_a_scan_found_holds_up_its_release_and_is_borne_out_by_the_stored_scan(desk: Desk, tmp_path: Path) -> None:
+    release = listing.manifest(desk.store, desk.pending(through=[MILD]))
+    write_lines(tmp_path / "scan" / "findings.jsonl", [DIRE, MILD])
+    stored = desk.workspace.objects.put(tmp_path / "scan")
+    for opened in ((DIRE.id,), ()):  # what its own red team had found is no new finding, nor what it has from a scan
+        with desk.store.deciding() as session:
+            assert findings.write_down(session, release, desk.workspace.objects, scan=stored) == opened
+    with pytest.raises(DecisionError, match="attack dire"):
+        desk.approve()
+    with desk.store.deciding() as session:
+        assert list(findings.verify_rows(session, release, desk.workspace.objects)) == []
+    object_of(desk.workspace, stored, "findings.jsonl").unlink()
+    with desk.store.reading() as session:
+        (wrong,) = findings.verify_rows(session, release, desk.workspace.objects)
+    assert wrong == f"finding {DIRE.id[:12]} is not what the stored scan holds"
+    desk.waive(DIRE.id, release=release.id)
+    assert desk.approve().state == "production"
+
+
 def test_a_rollback_is_never_held_up(desk: Desk) -> None:
     first = desk.pending("first", through=[DIRE])
     desk.waive(DIRE.id, expires=date(2026, 3, 9))
