@@ -51,8 +51,8 @@ def prompts_compare(
     as_json: AsJson = False,
 ) -> None:
     """Ask the same questions under each prompt and compare, paired; nothing is trained, registered or decided."""
-    from pipelines import prompt_doors, prompt_telling
+    from pipelines import prompt_compare_doors, prompt_telling
 
     choices = at(workspace, config)
-    found = prompt_doors.compare(choices, files, suite=suite, questions=questions, base=base, html=html)
+    found = prompt_compare_doors.compare(choices, files, suite=suite, questions=questions, base=base, html=html)
     emit(found) if as_json else print(prompt_telling.told_compared(found, html))

@@ -31,7 +31,7 @@ COMPOSERS = {
     *("cli_garak", "garak_doors"),
     *("cli_findings", "findings_doors"),
     *("cli_trace", "trace_telling"),
-    *("cli_prompts", "prompt_doors", "prompt_telling"),
+    *("cli_prompts", "prompt_doors", "prompt_compare_doors", "prompt_telling"),
     *("cli_tune", "tune_doors"),
 }
 DOORS = {

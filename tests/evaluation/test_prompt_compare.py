@@ -16,7 +16,7 @@ from pipelines.contracts import Item
 from pipelines.errors import SettingsError
 from pipelines.evaluation.measure import Precision
 from pipelines.evaluation.prompt_compare import Put, Said, Tried, compared, differing, headline
-from pipelines.prompt_doors import told_shortly
+from pipelines.prompt_compare_doors import told_shortly
 from pipelines.workspaces import Choices
 from tests.chat_server import ChatServer
 
