@@ -41,14 +41,16 @@ EPOCHS = 6
 """More than five minutes hold."""
 QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 TRY_SECONDS = 40.0
+LARGE = {"steps_at_least": 1}
 STRONGER = {"rank": 32, "alpha": 64, "learning_rate": 0.0015}
 STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("each question once", {}),
-    ("as often as five minutes hold", {}),
-    ("other refusals each time", {"anew": True}),
-    ("a quarter refusals, rank 32, rate .0015", {"anew": True, "share": 0.25, "settings": STRONGER}),
+    ("each question once", {"settings": LARGE}),
+    ("as often as five minutes hold", {"settings": LARGE}),
+    ("other refusals each time", {"anew": True, "settings": LARGE}),
+    ("a quarter refusals, rank 32, rate .0015", {"anew": True, "share": 0.25, "settings": LARGE | STRONGER}),
+    ("at least 40 steps", {"anew": True, "share": 0.25, "settings": STRONGER}),
 )
-"""What helped, each on top of the last; the first ends after one epoch."""
+"""What helped, each on top of the last; the first ends after one epoch. The last changes nothing on a fast machine."""
 ONCE = STEPS[0][0]
 Figures = dict[str, Any]
 

@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from pipelines.artifacts import read_lines
 from pipelines.contracts import Example
 from pipelines.generation.models import load_tokenizer
 from pipelines.settings import Training
-from pipelines.training import adapter, loop, objectives, train
+from pipelines.training import adapter, loop, objectives, pace, train
 from pipelines.training.grouping import Group, group, tokenise
 
 Asked = dict[str, Any]
@@ -45,14 +46,18 @@ def trained(asked: Asked, settings: Training, accelerator: Accelerator) -> dict[
     began = time.perf_counter()
     folder, out = Path(asked["model"]), Path(asked["out"])
     tokenizer = load_tokenizer(folder)
+    epochs = [_groups(path, tokenizer, settings) for path in asked["epochs"]]
+    model = adapter.load_for_training(folder, settings, accelerator.device)
+    loss = accelerator.prepare(objectives.AnswerLoss(model))
+    with tempfile.TemporaryDirectory() as fresh:
+        every = [made for groups in epochs for made in groups]
+        settings = pace.paced(settings, loss, every, accelerator=accelerator, place=Path(fresh))
     plans = [
-        loop.Plan.of(_groups(path, tokenizer, settings), settings.model_copy(update={"epochs": 1, "seed": number}))
-        for number, path in enumerate(asked["epochs"])
+        loop.Plan.of(groups, settings.model_copy(update={"epochs": 1, "seed": number}))
+        for number, groups in enumerate(epochs)
     ]
     plan = loop.Plan(tuple(step for one in plans for step in one.steps))
-    model = adapter.load_for_training(folder, settings, accelerator.device)
     validation = _groups(asked["validation"], tokenizer, settings)
-    loss = accelerator.prepare(objectives.AnswerLoss(model))
     running = loop.Run(loss, plan, validation, settings, accelerator=accelerator, place=out)
     ready = time.perf_counter()
     done = running.fit(_told)

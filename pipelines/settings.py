@@ -254,7 +254,9 @@ class Training(Model):
     minutes_at_most: float = Field(gt=0)
     """Training stops at the step that ends after this many minutes; the schedule is fitted to it."""
     batch_tokens: int = Field(gt=0)
-    """Tokens in an optimizer step, shared context counted once."""
+    """Tokens in an optimizer step, shared context counted once; fewer where the time holds too few of these."""
+    steps_at_least: int = Field(ge=1)
+    """Where `minutes_at_most` holds neither all epochs nor so many steps, steps are halved, down to an eighth."""
     micro_batch_tokens: int = Field(gt=0)
     """Tokens in a forward pass."""
     max_tokens: int = Field(gt=0)

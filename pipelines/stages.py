@@ -274,6 +274,7 @@ STAGES: dict[str, Stage] = {
                 "pipelines.training.objectives",
                 "pipelines.training.optimizer",
                 "pipelines.training.outputs",
+                "pipelines.training.pace",
                 "pipelines.training.patience",
                 "pipelines.training.phases",
                 "pipelines.training.pictures",

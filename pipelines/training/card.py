@@ -125,16 +125,16 @@ def _examples(dataset: Mapping[str, Any], split: str) -> str:
 
 def _training(training: Mapping[str, Any]) -> list[str]:
     used = training["parameters"]
-    shown = ("learning_rate", "epochs", "batch_tokens", "dtype", "seed", "alpha", "dropout")
+    shown = ("learning_rate", "epochs", "dtype", "seed", "alpha", "dropout")
     first, last = training["first_validation_loss"], training["validation_loss"]
     validated = "not measured" if last is None else f"{first:.3f} at first, {last:.3f} at the end"
     return [
         "",
         "## Training",
         "",
-        f"{training['steps']} of {training['steps_planned']} planned steps on {training['device']}, "
-        f"{training['processes']} process(es); {training['examples_seen']:,} examples and {training['tokens_seen']:,} "
-        f"tokens seen. {', '.join(f'{name} {used[name]}' for name in shown)}.",
+        f"{training['steps']} of {training['steps_planned']} planned steps of about {training['tokens_a_step']:,} "
+        f"tokens, on {training['device']}, {training['processes']} process(es). {training['examples_seen']:,} examples "
+        f"and {training['tokens_seen']:,} tokens seen. {', '.join(f'{name} {used[name]}' for name in shown)}.",
         "",
         f"Loss of answer tokens: {training['final_loss']:.3f} over the last steps; on validation {validated}."
         + _stopping(training["early_stopping"]),

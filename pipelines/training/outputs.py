@@ -48,6 +48,7 @@ def summary(trained: Trained, material: Material, settings: Training) -> Told:
         "too_long": material.too_long,
         "steps": progress.step,
         "steps_planned": phase.planned,
+        "tokens_a_step": round(progress.tokens / progress.step),
         "examples_seen": progress.examples,
         "tokens_seen": progress.tokens,
         "targets_seen": progress.targets,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.settings import Training
-from pipelines.training import checkpoint, dpo
+from pipelines.training import checkpoint, dpo, pace
 from pipelines.training.loop import Plan, Progress, Run
 from pipelines.training.material import Material
 from pipelines.training.objectives import AnswerLoss, Answers, bounded, mean_figures
@@ -70,6 +70,8 @@ def fit(
     resumed_at = None
     if start is None:
         chosen = dpo.settings_of_answers(settings, pairs) if pairs else settings
+        report(0, 1, "measuring the machine's speed")
+        chosen = pace.paced(chosen, loss, material.train, accelerator=accelerator, place=place)
         plan = Plan.of(material.train, chosen)
         answers = Run(loss, plan, material.validation, chosen, accelerator=accelerator, place=place, now=now)
         answers.fit(report)

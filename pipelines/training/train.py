@@ -39,7 +39,7 @@ def train(job: StageJob, *, now: Callable[[], float] = time.monotonic) -> None:
     from accelerate import Accelerator
 
     from pipelines.generation.models import base_folder, load_tokenizer
-    from pipelines.training import checkpoint, dpo
+    from pipelines.training import checkpoint, dpo, pace
     from pipelines.training.adapter import load_for_training
     from pipelines.training.card import write_card
     from pipelines.training.material import read_material
@@ -64,6 +64,7 @@ def train(job: StageJob, *, now: Callable[[], float] = time.monotonic) -> None:
         write_card(job.output, job.inputs["dataset"], base_model)
         checkpoint.clear(job.output)
         dpo.clear(job.output)
+        pace.clear(job.output)
     job.notes.update(notes_of(trained, material, settings, time.monotonic() - started))
     accelerator.wait_for_everyone()  # rank 0 writes while the others wait; then they part together
     accelerator.end_training()

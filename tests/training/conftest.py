@@ -151,6 +151,7 @@ def tiny_settings(tiny_base: Path) -> Settings:
                 "epochs": 3,
                 "minutes_at_most": 10,
                 "batch_tokens": 400,
+                "steps_at_least": 1,
                 "micro_batch_tokens": 400,
                 "max_tokens": 400,
                 "learning_rate": 0.01,
