@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipelines.settings import ROOT
+from tests.journeys.small_model import small_model
 
 SAMPLE = ROOT / "data" / "sample"
 SMALL = """
@@ -22,11 +23,11 @@ files:
   golden_prompts: null
   attacks: {attacks}
 dataset: {{made_per_chunk: 1}}
-training: {{minutes_at_most: 0.3, epochs: 1, checkpoint_every_steps: 2, validate_every_steps: 4}}
+training: {{minutes_at_most: 0.3, epochs: 1, max_tokens: 2048, checkpoint_every_steps: 2, validate_every_steps: 4}}
 evaluation: {{golden_answerable: 10, golden_unanswerable: 4, bootstrap_resamples: 200}}
 redteam: {{attacks_at_most: 6, mutations: {{attempts_at_most: 8}}}}
 policies: {{gate: {gate}}}
-generation: {{max_new_tokens: 16}}
+generation: {{base_model: {base_model}, max_new_tokens: 16}}
 """
 GATE = """
 alpha: 0.05
@@ -94,6 +95,7 @@ def world(root: Path, documents: int = 14) -> World:
     small_documents(made.sources, root / "questions.jsonl", documents=documents)
     (root / "gate.yaml").write_text(GATE)
     places = {"questions": root / "questions.jsonl", "attacks": SAMPLE / "attacks.jsonl", "gate": root / "gate.yaml"}
+    places["base_model"] = small_model()
     made.config.write_text(SMALL.format(sources=made.sources, **places))
     return made
 

@@ -15,8 +15,11 @@ import pytest
 
 from pipelines.settings import ROOT
 from tests.journeys.conftest import SAMPLE, small_documents
+from tests.journeys.small_model import small_model
 
 SMALLER = {
+    "base_model": str(small_model()),
+    "max_tokens": "2048",
     "minutes_at_most": "0.3",
     "epochs": "1",
     "golden_answerable": "8",

@@ -38,8 +38,8 @@ def test_vectors_in_float_are_those_of_the_plain_library(settings: Settings) -> 
 def test_vectors_in_8_bits_are_close_and_of_unit_length(settings: Settings) -> None:
     made = Embedder(settings.embedding.model_copy(update={"precision": "int8"})).encode_passages(MIXED)
     cosines = np.einsum("nd,nd->n", made, plain(MIXED))
-    assert cosines.mean() > 0.98  # one word 400 times over is the worst, .95
-    assert cosines.min() > 0.93
+    assert cosines.mean() > 0.98  # one word 400 times over is the worst: .95, .92 on a processor without VNNI
+    assert cosines.min() > 0.9
     assert np.allclose(np.linalg.norm(made, axis=1), 1, atol=1e-4)
 
 
