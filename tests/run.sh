@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GROUNDWORK_ACTOR=${GROUNDWORK_ACTOR:-tester} DO_NOT_TRACK=1
+unset PYTHONDONTWRITEBYTECODE # images set it; then each of the stories' many commands compiles Prefect's imports anew, some 12 s
 command -v chromium >/dev/null || echo "tests: no chromium on this machine: the browser tests are left out (Debian: apt-get install chromium)" >&2
 (($# == 0)) || exec .venv/bin/python -m pytest -q "$@"
 
