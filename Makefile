@@ -18,8 +18,8 @@ run: $(READY)  ## documents -> a release that waits for a reviewer
 	@$(GROUNDWORK) run
 
 test: $(READY)  ## every test, with coverage
-	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && .venv/bin/mypy --no-error-summary
-	@bash tests/run.sh
+	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy --no-error-summary & types=$$!; bash tests/run.sh; tests=$$?; wait $$types && exit $$tests
 
 lint: $(READY)  ## format and check
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix . && .venv/bin/mypy

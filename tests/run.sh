@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GROUNDWORK_ACTOR=${GROUNDWORK_ACTOR:-tester} DO_NOT_TRACK=1
+export OMP_WAIT_POLICY=passive # two rooms share the cores: a thread that waits for another's room must not spin
 unset PYTHONDONTWRITEBYTECODE # images set it; then each of the stories' many commands compiles Prefect's imports anew, some 12 s
 command -v chromium >/dev/null || echo "tests: no chromium on this machine: the browser tests are left out (Debian: apt-get install chromium)" >&2
 (($# == 0)) || exec .venv/bin/python -m pytest -q "$@"
