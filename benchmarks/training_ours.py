@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -49,9 +48,8 @@ def trained(asked: Asked, settings: Training, accelerator: Accelerator) -> dict[
     epochs = [_groups(path, tokenizer, settings) for path in asked["epochs"]]
     model = adapter.load_for_training(folder, settings, accelerator.device)
     loss = accelerator.prepare(objectives.AnswerLoss(model))
-    with tempfile.TemporaryDirectory() as fresh:
-        every = [made for groups in epochs for made in groups]
-        settings = pace.paced(settings, loss, every, accelerator=accelerator, place=Path(fresh))
+    every = [made for groups in epochs for made in groups]
+    settings = pace.with_steps_of(settings, pace.batch_tokens(settings, loss, every, accelerator), processes=1)
     plans = [
         loop.Plan.of(groups, settings.model_copy(update={"epochs": 1, "seed": number}))
         for number, groups in enumerate(epochs)

@@ -35,9 +35,15 @@ def paced(
         kept = {"batch_tokens": batch_tokens(settings, loss, groups, accelerator)}
         if accelerator.is_main_process:
             write_json(place / PLACE, kept)
-    each = max(kept["batch_tokens"] // accelerator.num_processes, 1)
-    smaller = min(settings.micro_batch_tokens, each) if kept["batch_tokens"] < settings.batch_tokens else None
-    return settings.model_copy(update=kept | ({"micro_batch_tokens": smaller} if smaller else {}))
+    return with_steps_of(settings, kept["batch_tokens"], accelerator.num_processes)
+
+
+def with_steps_of(settings: Training, tokens: int, processes: int) -> Training:
+    """Settings with steps of so many tokens, and forward passes small enough to share a smaller step out."""
+    if tokens == settings.batch_tokens:
+        return settings
+    shared = min(settings.micro_batch_tokens, max(tokens // processes, 1))
+    return settings.model_copy(update={"batch_tokens": tokens, "micro_batch_tokens": shared})
 
 
 def clear(place: Path) -> None:
