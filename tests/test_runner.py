@@ -18,7 +18,10 @@ from pipelines.errors import SettingsError, SourceError, StageError
 from pipelines.settings import ROOT, Settings
 from pipelines.stages import STAGES, Stage
 
-FOUNDATION = {"errors", "contracts", "settings", "artifacts", "store", "modelfiles", "shards", "yamlfiles", "bodies"}
+FOUNDATION = {
+    *("contracts", "artifacts", "settings", "errors", "store", "modelfiles", "shards", "yamlfiles", "bodies"),
+    "suiterows",
+}
 """Not counted among a stage's code: their effect on a result is in the schema version and the parameters."""
 
 

@@ -4,23 +4,20 @@ Invariants: the digest covers what is asked and asserted, rubrics included, and 
 order of items, name and version leave it alone. Errors name file, line, item and key, all of a file at once.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from pipelines.contracts import Contract, Message, content_id
 from pipelines.errors import JudgeError, QuestionFileError
 from pipelines.evaluation.assertions import ARGUMENTS
 from pipelines.evaluation.rubrics import load_rubric
-from pipelines.yamlfiles import Located, parse_yaml, unknown_key
+from pipelines.suiterows import at, read_suite
+from pipelines.yamlfiles import Located, unknown_key
 
 MEANING = 1
 """Part of the digest: raise it when an assertion comes to mean something else."""
-MOST = 10_000
-"""Items of a suite."""
 SHOWN = 10
 """Errors that are shown at once."""
 
@@ -108,15 +105,13 @@ class SuiteFile(Contract):
 
 KEYS = {"assert" if name == "asserts" else name: name for name in SuiteItem.model_fields}
 """Keys of an item as files spell them, and their fields."""
-
-
 HEAD = ["name", "version", "items"]
 
 
 def load_suite_file(path: Path) -> SuiteFile:
     """Read a suite. Raises QuestionFileError naming file, line, item and key of everything that is wrong."""
-    head, rows = _read(path)
-    wrong = [f"{_at(path, head, key)}: {unknown_key(key, HEAD)}" for key in head if key not in HEAD]
+    head, rows = read_suite(path)
+    wrong = [f"{at(path, head, key)}: {unknown_key(key, HEAD)}" for key in head if key not in HEAD]
     items = []
     for number, row in enumerate(rows, 1):
         item = _item(path, number, row, wrong)
@@ -135,63 +130,9 @@ def load_suite_file(path: Path) -> SuiteFile:
                 rubrics=rubrics,
             )
         except ValidationError as exc:
-            wrong += [f"{_at(path, head, e['loc'][0])}, key `{e['loc'][0]}`: {e['msg']}" for e in exc.errors()]
+            wrong += [f"{at(path, head, e['loc'][0])}, key `{e['loc'][0]}`: {e['msg']}" for e in exc.errors()]
     more = f"\n... and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     raise QuestionFileError("\n".join(wrong[:SHOWN]) + more)
-
-
-# --- reading with lines ----------------------------------------------------------------------
-
-
-def _read(path: Path) -> tuple[Located, list[Any]]:
-    """The head (name, version) and the items of either format."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as exc:
-        raise QuestionFileError(f"{path}: there is no such suite file.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise QuestionFileError(f"{path}: not readable as UTF-8 text: {exc}") from exc
-    rows: list[Any]
-    if path.suffix in (".yaml", ".yml"):
-        head = _yaml(path, text)
-        rows = head.get("items", [])
-        if not isinstance(rows, list):
-            raise QuestionFileError(f"{_at(path, head, 'items')}: `items` must be a list.")
-    else:
-        rows = [_json(path, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        first = rows[0] if rows else None
-        is_head = isinstance(first, Located) and "id" not in first and "name" in first
-        head = rows.pop(0) if is_head else Located(1)
-    if len(rows) > MOST:
-        raise QuestionFileError(f"{path}: {len(rows):,} items; the limit is {MOST:,}. Split the suite.")
-    return head, rows
-
-
-def _yaml(path: Path, text: str) -> Located:
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise QuestionFileError(f"{path}: aliases (*name) are not supported: write the value out.")
-        loaded = parse_yaml(text)
-    except (yaml.YAMLError, RecursionError) as exc:
-        raise QuestionFileError(f"{path}: not readable as YAML: {exc}") from exc
-    if not isinstance(loaded, Located):
-        raise QuestionFileError(f"{path}: expected `name:`, `version:` and `items:`.")
-    return loaded
-
-
-def _json(path: Path, number: int, line: str) -> Any:
-    def located(pairs: list[tuple[str, Any]]) -> Located:
-        found = Located(number)
-        for key, value in pairs:
-            if key in found:
-                raise QuestionFileError(f"{path}, line {number}: the key `{key}` occurs twice.")
-            found[key] = value
-        return found
-
-    try:
-        return json.loads(line, object_pairs_hook=located)
-    except (ValueError, RecursionError) as exc:
-        raise QuestionFileError(f"{path}, line {number}: not JSON: {exc}") from exc
 
 
 # --- items -----------------------------------------------------------------------------------
@@ -204,7 +145,7 @@ def _item(path: Path, number: int, row: Any, wrong: list[str]) -> SuiteItem | No
         return None
     before = len(wrong)
     name = f"item {row.get('id', number)!r}"
-    wrong += [f"{_at(path, row, key)}, {name}: {unknown_key(key, list(KEYS))}" for key in row if key not in KEYS]
+    wrong += [f"{at(path, row, key)}, {name}: {unknown_key(key, list(KEYS))}" for key in row if key not in KEYS]
     asserts = _assertions(path, name, row, wrong)
     if len(wrong) > before:
         return None
@@ -215,14 +156,14 @@ def _item(path: Path, number: int, row: Any, wrong: list[str]) -> SuiteItem | No
         for error in exc.errors():
             where = ".".join(str(part) for part in error["loc"])
             key = error["loc"][0] if error["loc"] else None
-            wrong.append(f"{_at(path, row, key)}, {name}{f', key `{where}`' if where else ''}: {error['msg']}")
+            wrong.append(f"{at(path, row, key)}, {name}{f', key `{where}`' if where else ''}: {error['msg']}")
         return None
 
 
 def _assertions(path: Path, name: str, row: Located, wrong: list[str]) -> list[Assertion]:
     stated = row.get("assert")
     if not isinstance(stated, list) or not stated:
-        wrong.append(f"{_at(path, row, 'assert')}, {name}, key `assert`: a list of one or more assertions is needed")
+        wrong.append(f"{at(path, row, 'assert')}, {name}, key `assert`: a list of one or more assertions is needed")
         return []
     found = []
     for number, one in enumerate(stated, 1):
@@ -231,16 +172,16 @@ def _assertions(path: Path, name: str, row: Located, wrong: list[str]) -> list[A
             wrong.append(f"{path}, line {line}, {name}, assertion {number}: expected one `kind: argument`")
             continue
         ((kind, argument),) = one.items()
-        at = f"{_at(path, one, kind)}, {name}, assertion {number}"
+        where = f"{at(path, one, kind)}, {name}, assertion {number}"
         if kind not in ARGUMENTS:
-            wrong.append(f"{at}: {unknown_key(kind, list(ARGUMENTS))}")
+            wrong.append(f"{where}: {unknown_key(kind, list(ARGUMENTS))}")
             continue
         try:
             found.append(Assertion(kind=kind, argument=ARGUMENTS[kind].validate_python(argument)))
         except ValidationError as exc:
             error = exc.errors()[0]
-            where = ".".join(str(part) for part in (kind, *error["loc"]))
-            wrong.append(f"{at}, key `{where}`: {error['msg']}")
+            key = ".".join(str(part) for part in (kind, *error["loc"]))
+            wrong.append(f"{where}, key `{key}`: {error['msg']}")
     return found
 
 
@@ -250,7 +191,7 @@ def _across(path: Path, items: list[tuple[SuiteItem, Located]], wrong: list[str]
     pairs: dict[str, list[SuiteItem]] = {}
     for item, row in items:
         if item.id in seen:
-            wrong.append(f"{_at(path, row, 'id')}, item {item.id!r}: the id occurs twice")
+            wrong.append(f"{at(path, row, 'id')}, item {item.id!r}: the id occurs twice")
         seen.add(item.id)
         if item.pair is not None:
             pairs.setdefault(item.pair, []).append(item)
@@ -272,15 +213,11 @@ def _rubrics(path: Path, items: list[tuple[SuiteItem, Located]], wrong: list[str
             try:
                 rubric = load_rubric(Path(assertion.argument))
             except JudgeError as exc:
-                wrong.append(f"{_at(path, row, 'assert')}, item {item.id!r}, key `judge`: {exc}")
+                wrong.append(f"{at(path, row, 'assert')}, item {item.id!r}, key `judge`: {exc}")
                 continue
             if rubric.kind != "single":
                 wrong.append(
-                    f"{_at(path, row, 'assert')}, item {item.id!r}, key `judge`: the rubric compares two answers"
+                    f"{at(path, row, 'assert')}, item {item.id!r}, key `judge`: the rubric compares two answers"
                 )
             found[assertion.argument] = rubric.digest
     return found
-
-
-def _at(path: Path, row: Located, key: Any) -> str:
-    return f"{path}, line {row.lines.get(key, row.line)}"

@@ -41,12 +41,12 @@ def listed(
     store: Store, policy: ReleasePolicy, objects: ObjectStore, release: str | None, *, now: datetime
 ) -> Findings:
     """The findings of a release; without one, of every release, as they stand in the newest. The gravest first."""
-    with store.deciding() as session:
-        rows = list(session.scalars(select(ReleaseRow).order_by(ReleaseRow.number)))
+    every = select(ReleaseRow).order_by(ReleaseRow.number)
+    findings.make_up_for(store, every, objects)
+    with store.reading() as session:
+        rows = list(session.scalars(every))
         if not rows:
             return Findings(release=None, state=None, findings=())
-        for row in rows:
-            findings.write_down(session, Release.model_validate(row.manifest), objects)
         chosen = rows[-1] if release is None else found(session, release)
         having = _having(session, rows)
         stands = findings.of_release(session, chosen, policy, now)

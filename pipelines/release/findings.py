@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from pipelines.artifacts import ObjectStore, read_lines
@@ -23,7 +23,7 @@ from pipelines.evaluation.regressions import FINDINGS, SUCCESSES
 from pipelines.evaluation.regressions import findings as findings_of
 from pipelines.release.policy import ReleasePolicy, aware, same_person
 from pipelines.release.verify import listing
-from pipelines.store import FindingRow, ReleaseRow, WaiverRow
+from pipelines.store import FindingRow, ReleaseRow, Store, WaiverRow
 
 SERVED = "production"
 GONE = ("rejected", "rolled_back")
@@ -111,9 +111,7 @@ def write_down(session: Session, release: Release, objects: ObjectStore, *, scan
 
     `scan`: those that a stored scan of it holds, instead of its own.
     """
-    held = set(session.scalars(select(FindingRow.finding).where(FindingRow.release == release.id)))
-    found = stored(release, objects) if scan is None else of_scan(scan, objects)
-    fresh = [each for each in found if each.id not in held]
+    fresh = _missing(session, release, objects, scan=scan)
     session.add_all(
         FindingRow(
             release=release.id,
@@ -126,6 +124,26 @@ def write_down(session: Session, release: Release, objects: ObjectStore, *, scan
     )
     session.flush()
     return tuple(each.id for each in fresh)
+
+
+def make_up_for(store: Store, releases: Select[tuple[ReleaseRow]], objects: ObjectStore) -> None:
+    """Add the rows that chosen releases lack (made by an older version, or the process was killed in between).
+
+    The database is locked for writing only where there are some, so that who only reads does not wait for a decision.
+    """
+    with store.reading() as session:
+        of = [Release.model_validate(row.manifest) for row in session.scalars(releases)]
+        lacking = [each for each in of if _missing(session, each, objects)]
+    if lacking:
+        with store.deciding() as session:
+            for each in lacking:
+                write_down(session, each, objects)
+
+
+def _missing(session: Session, release: Release, objects: ObjectStore, *, scan: str | None = None) -> list[Finding]:
+    held = set(session.scalars(select(FindingRow.finding).where(FindingRow.release == release.id)))
+    found = stored(release, objects) if scan is None else of_scan(scan, objects)
+    return [each for each in found if each.id not in held]
 
 
 def verify_rows(session: Session, release: Release, objects: ObjectStore) -> Iterable[str]:

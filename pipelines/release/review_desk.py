@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import select
 
 from pipelines.artifacts import ObjectStore
-from pipelines.contracts import Release
 from pipelines.evaluation.review_findings import Waiving, Withdrawing
 from pipelines.release import findings, waivers
 from pipelines.release.policy import ReleasePolicy
@@ -29,12 +28,10 @@ class FindingsDesk:
     def shown(self) -> dict[str, Any]:
         """Releases, the newest first, each with its findings, the gravest first."""
         policy, now = self._policy(), datetime.now(UTC)
-        with self._store.deciding() as session:
-            chosen = select(ReleaseRow).where(ReleaseRow.state.in_(SHOWN)).order_by(ReleaseRow.number.desc())
-            rows = list(session.scalars(chosen))
-            for row in rows:
-                findings.write_down(session, Release.model_validate(row.manifest), self._objects)
-            held = {row: findings.of_release(session, row, policy, now) for row in rows}
+        chosen = select(ReleaseRow).where(ReleaseRow.state.in_(SHOWN)).order_by(ReleaseRow.number.desc())
+        findings.make_up_for(self._store, chosen, self._objects)
+        with self._store.reading() as session:
+            held = {row: findings.of_release(session, row, policy, now) for row in session.scalars(chosen)}
             return {
                 "releases": [
                     {

@@ -10,20 +10,18 @@ machine (politeness, a typing error, a word less, words in other order) is found
 Limits: a question in wholly other words is not found; suites that are run by hand are not known here.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from pipelines.contracts import Chunk, Question
-from pipelines.errors import DatasetError, QuestionFileError
+from pipelines.errors import DatasetError
 from pipelines.retrieval.terms import terms
+from pipelines.suiterows import read_suite
 from pipelines.training.contexts import Vectors, plain
-from pipelines.yamlfiles import parse_yaml
 
 NEAR = 0.9
 NEAR_WITH_WORDS, WORDS = 0.75, 0.5
@@ -80,18 +78,10 @@ def _figures(words: frozenset[str]) -> frozenset[str]:
 def asked_in(suite: Path) -> tuple[str, ...]:
     """What a suite file asks (docs/suites.md), in its order; whether it is a good suite is for evaluation to say.
 
-    Raises QuestionFileError for a file that cannot be read at all.
+    Raises as `read_suite`.
     """
-    try:
-        text = suite.read_text(encoding="utf-8-sig")
-        if suite.suffix in (".yaml", ".yml"):
-            loaded = parse_yaml(text)
-            rows = loaded.get("items") if isinstance(loaded, dict) else None
-        else:
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as exc:
-        raise QuestionFileError(f"{suite}: not readable as a suite: {exc} (`groundwork suite check {suite}`).") from exc
-    asked = [_question(row) for row in rows or [] if isinstance(row, dict)]
+    _, rows = read_suite(suite)
+    asked = [_question(row) for row in rows if isinstance(row, dict)]
     return tuple(each for each in asked if isinstance(each, str))
 
 

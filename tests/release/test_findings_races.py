@@ -13,7 +13,9 @@ from sqlalchemy import event
 
 from pipelines.contracts import Severity
 from pipelines.errors import DecisionError
+from pipelines.release import finding_list
 from pipelines.release.findings import Waiver, standing
+from pipelines.release.review_desk import FindingsDesk
 from pipelines.store import AuditRow, WaiverRow, open_store
 from tests.release.candidates import finding
 from tests.release.conftest import Desk
@@ -55,6 +57,15 @@ def test_an_approval_and_a_withdrawal_at_once_are_one_after_the_other(desk: Desk
         if not approved:
             desk.reject(release)
     assert whole(desk)
+
+
+def test_findings_are_read_while_somebody_else_decides(desk: Desk) -> None:
+    release = desk.pending(through=[DIRE])
+    objects = desk.workspace.objects
+    console = FindingsDesk(desk.store, objects, lambda: desk.policy)
+    with desk.store.deciding():  # who would write now waits until the database gives up
+        assert [each.id for each in finding_list.listed(desk.store, desk.policy, objects, None, now=desk.now).findings]
+        assert [each["id"] for each in console.shown()["releases"]] == [release]
 
 
 def test_a_kill_between_any_two_writes_of_a_waiver_leaves_none_or_all_of_it(desk: Desk) -> None:

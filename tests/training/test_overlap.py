@@ -125,9 +125,9 @@ items:
     [
         ("s.yaml", SUITE, ("Why?", "How?")),
         ("s.jsonl", '{"name": "s", "version": 1}\n{"id": "a", "question": "Why?"}\n', ("Why?",)),
-        ("s.yaml", "name: s\nitems: {}\n", ()),
+        ("s.yaml", "name: s\nitems: [7, {id: a}]\n", ()),
     ],
-    ids=["yaml, a question and a conversation", "lines with a head", "no items: evaluation says so"],
+    ids=["yaml, a question and a conversation", "lines with a head", "rows that ask nothing: evaluation says so"],
 )  # fmt: skip
 def test_what_a_suite_asks_is_read_of_either_format(
     tmp_path: Path, name: str, text: str, asked: tuple[str, ...]
@@ -136,7 +136,8 @@ def test_what_a_suite_asks_is_read_of_either_format(
     assert asked_in(tmp_path / name) == asked
 
 
-def test_a_file_that_is_no_suite_names_the_check(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text("items: [")
-    with pytest.raises(QuestionFileError, match="groundwork suite check"):
+@pytest.mark.parametrize("text", ["items: [", "name: s\nitems: {}\n"], ids=["not YAML", "items that are no list"])
+def test_a_file_that_is_no_suite_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(QuestionFileError, match=r"s\.yaml"):
         asked_in(tmp_path / "s.yaml")
