@@ -1,8 +1,9 @@
 """A trained adapter -> what it answers on paragraphs that it was not trained on: token F1, right and wrong refusals.
 
-`greedy`: the transformers engine as it is. `quoted`: spans of the paragraph or the refusal (generation/quoting.py),
-with no margin and with the margin that the validation articles choose: the most F1 among those with at most WRONG
-wrong refusals and at least RIGHT right ones there (the nearest to it where none has both).
+`greedy`: the default engine, whose prefix cache reads a paragraph once for all its questions. `quoted`: spans of the
+paragraph or the refusal (generation/quoting.py), with no margin and with the margin that the validation articles
+choose: the most F1 among those with at most WRONG wrong refusals and at least RIGHT right ones there (the nearest to
+it where none has both).
 """
 
 import tempfile
@@ -14,6 +15,7 @@ from benchmarks.training_data import Question
 from pipelines.evaluation.metrics import token_f1
 from pipelines.generation.engine import Engine, Quoted
 from pipelines.generation.engines.local import TransformersEngine
+from pipelines.generation.engines.openvino import OpenVINOEngine
 from pipelines.generation.export import merged_folder
 from pipelines.generation.prompts import PromptTemplate
 from pipelines.retrieval.answer import refuses
@@ -29,12 +31,14 @@ def read_and_score(
     base: Path, adapter: Path | None, prompt: PromptTemplate, asked: dict[str, list[Question]], *, quoted: bool
 ) -> dict[str, Scored]:
     """Figures by way of reading. `asked`: questions of `validation` and `test`."""
-    settings = load().generation.model_copy(update={"engine": "transformers"})
-    with tempfile.TemporaryDirectory() as folder:
-        engine = TransformersEngine(merged_folder(base, adapter, Path(folder)), settings, threads=0)
-        found = {"greedy": score(asked["test"], _greedy(engine, prompt, asked["test"]), prompt)}
+    settings = load().generation
+    with tempfile.TemporaryDirectory() as place:
+        folder = merged_folder(base, adapter, Path(place))
+        said = _greedy(OpenVINOEngine(folder, settings, threads=0), prompt, asked["test"])
+        found = {"greedy": score(asked["test"], said, prompt)}
         say(f"  greedy: {found['greedy']}")
         if quoted:
+            engine = TransformersEngine(folder, settings, threads=0)
             read = {name: _quoted(engine, prompt, each) for name, each in asked.items()}
             margin = chosen_margin(asked["validation"], read["validation"], prompt)
             for name, used in (("quoted", 0.0), ("quoted with a margin", margin)):
