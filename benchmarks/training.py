@@ -48,7 +48,7 @@ STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("as often as five minutes hold", {"settings": LARGE}),
     ("other refusals each time", {"anew": True, "settings": LARGE}),
     ("a quarter refusals, rank 32, rate .0015", {"anew": True, "share": 0.25, "settings": LARGE | STRONGER}),
-    ("at least 80 steps", {"anew": True, "share": 0.25, "settings": STRONGER}),
+    ("at least 80 steps", {"anew": True, "share": 0.25, "settings": STRONGER | {"steps_at_least": 80}}),
 )
 """What helped, each on top of the last; the first ends after one epoch. The last changes nothing on a fast machine."""
 ONCE = STEPS[0][0]

@@ -206,6 +206,16 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def read_text(path: Path, what: str = "file") -> str:
+    """A text that somebody wrote, without a byte order mark; `what` it is, in words. Raises QuestionFileError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as exc:
+        raise QuestionFileError(f"{path}: there is no such {what}.") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise QuestionFileError(f"{path}: not readable as UTF-8 text: {exc}") from exc
+
+
 def write_json(path: Path, value: Any) -> None:
     """Canonical, readable JSON: equal values give equal bytes."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
@@ -230,14 +240,8 @@ def read_lines(path: Path, model: type[M], *, head: type[BaseModel] | None = Non
 
     Raises QuestionFileError naming file, line and rule.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as exc:
-        raise QuestionFileError(f"{path}: there is no such file.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise QuestionFileError(f"{path}: not readable as UTF-8 text: {exc}") from exc
     rows = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from pipelines.artifacts import read_text
 from pipelines.errors import QuestionFileError
 from pipelines.yamlfiles import Located, parse_yaml
 
@@ -21,12 +22,7 @@ def read_suite(path: Path) -> tuple[Located, list[Any]]:
 
     Raises QuestionFileError naming the file, and the line where there is one.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as exc:
-        raise QuestionFileError(f"{path}: there is no such suite file.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise QuestionFileError(f"{path}: not readable as UTF-8 text: {exc}") from exc
+    text = read_text(path, "suite file")
     rows: list[Any]
     if path.suffix in (".yaml", ".yml"):
         head = _yaml(path, text)

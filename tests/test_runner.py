@@ -17,12 +17,7 @@ from pipelines.artifacts import Digests, StageJob, Workspace, sha256_of, write_j
 from pipelines.errors import SettingsError, SourceError, StageError
 from pipelines.settings import ROOT, Settings
 from pipelines.stages import STAGES, Stage
-
-FOUNDATION = {
-    *("contracts", "artifacts", "settings", "errors", "store", "modelfiles", "shards", "yamlfiles", "bodies"),
-    "suiterows",
-}
-"""Not counted among a stage's code: their effect on a result is in the schema version and the parameters."""
+from tests.test_architecture import FOUNDATION
 
 
 def upper(job: StageJob) -> None:
@@ -175,7 +170,10 @@ def exists(module: str) -> bool:
 
 
 def closure(module: str, seen: set[str]) -> set[str]:
-    """Every module of the product that a module imports, directly or not, foundation and room docstrings aside."""
+    """Every module of the product that a module imports, directly or not, room docstrings aside.
+
+    The foundation is not counted: its effect on a result is in the schema version and the parameters.
+    """
     if module in seen or module.split(".")[1] in FOUNDATION:
         return seen
     seen.add(module)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.contracts import Chunk, Question
-from pipelines.errors import DatasetError
+from pipelines.errors import DatasetError, QuestionFileError
 from pipelines.retrieval.terms import terms
 from pipelines.suiterows import read_suite
 from pipelines.training.contexts import Vectors, plain
@@ -78,9 +78,12 @@ def _figures(words: frozenset[str]) -> frozenset[str]:
 def asked_in(suite: Path) -> tuple[str, ...]:
     """What a suite file asks (docs/suites.md), in its order; whether it is a good suite is for evaluation to say.
 
-    Raises as `read_suite`.
+    Raises QuestionFileError for a file whose rows cannot be read.
     """
-    _, rows = read_suite(suite)
+    try:
+        _, rows = read_suite(suite)
+    except QuestionFileError as exc:
+        raise QuestionFileError(f"{exc} (`groundwork suite check {suite}`)") from exc
     asked = [_question(row) for row in rows if isinstance(row, dict)]
     return tuple(each for each in asked if isinstance(each, str))
 

@@ -137,7 +137,7 @@ def test_what_a_suite_asks_is_read_of_either_format(
 
 
 @pytest.mark.parametrize("text", ["items: [", "name: s\nitems: {}\n"], ids=["not YAML", "items that are no list"])
-def test_a_file_that_is_no_suite_is_refused_by_name(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_suite_names_the_check(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text)
-    with pytest.raises(QuestionFileError, match=r"s\.yaml"):
+    with pytest.raises(QuestionFileError, match=r"(?s)s\.yaml.*groundwork suite check"):
         asked_in(tmp_path / "s.yaml")
