@@ -149,7 +149,7 @@ def _bench(opened: Opened, named: Sequence[Named], job: StageJob, *, base: bool)
     from pipelines.generation.room import fitting_prompt
     from pipelines.guardrails.policy import load_guardrails
     from pipelines.retrieval.answer import AnswerSystem
-    from pipelines.retrieval.kept import KeptAnswers
+    from pipelines.retrieval.kept import KeptCompletions
     from pipelines.retrieval.search import Searcher
 
     settings, state = opened.settings, job.state
@@ -160,7 +160,7 @@ def _bench(opened: Opened, named: Sequence[Named], job: StageJob, *, base: bool)
     searcher = Searcher(settings, state, description.index)
     threads = settings.runtime.threads
     engine = OpenedLater(settings.generation, adapter=description.adapter, state=state, threads=threads)
-    kept, guardrails, identity = KeptAnswers(state), load_guardrails(description.guardrails), description.identity
+    kept, guardrails, identity = KeptCompletions(state), load_guardrails(description.guardrails), description.identity
     chosen = settings.evaluation
     return Bench(
         systems={

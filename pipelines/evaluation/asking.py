@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipelines.contracts import Answer, Chunk, Citation, Contract, Hit, Item, Message, Question
 from pipelines.evaluation import metrics, ranking
 from pipelines.evaluation.suites import Suite
-from pipelines.retrieval.kept import KeptAnswers
+from pipelines.retrieval.kept import KeptCompletions
 from pipelines.retrieval.packing import Retrieved
 
 Report = Callable[[int, int], None]
@@ -37,7 +37,7 @@ class Answerer(Protocol):
     """What is used of a `retrieval.answer.AnswerSystem`."""
 
     digest: str
-    kept: KeptAnswers | None
+    kept: KeptCompletions | None
     """Where answers are kept; None: every question is asked anew."""
 
     def retrieve(self, questions: Sequence[str]) -> list[Retrieved]:

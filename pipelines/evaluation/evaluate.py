@@ -86,13 +86,13 @@ def opener(job: StageJob) -> Opener:
         from pipelines.generation.room import fitting_prompt
         from pipelines.guardrails.policy import load_guardrails
         from pipelines.retrieval.answer import AnswerSystem
-        from pipelines.retrieval.kept import KeptAnswers
+        from pipelines.retrieval.kept import KeptCompletions
         from pipelines.retrieval.search import Searcher
 
         settings, threads = description.settings, job.settings.runtime.threads
         searcher = Searcher(settings, job.state, description.index)
         engine = OpenedLater(settings.generation, adapter=description.adapter, state=job.state, threads=threads)
-        kept = KeptAnswers(job.state)
+        kept = KeptCompletions(job.state)
         system = AnswerSystem(
             searcher,
             engine,

@@ -135,7 +135,7 @@ def opener(job: StageJob) -> Opener:
         from pipelines.generation.room import fitting_prompt
         from pipelines.guardrails.policy import OFF, load_guardrails
         from pipelines.retrieval.answer import AnswerSystem
-        from pipelines.retrieval.kept import KeptAnswers
+        from pipelines.retrieval.kept import KeptCompletions
         from pipelines.retrieval.search import Searcher
 
         settings, threads = job.settings, job.settings.runtime.threads
@@ -144,7 +144,7 @@ def opener(job: StageJob) -> Opener:
         secretive = prompt.model_copy(update={"system": prompt.system + CONFIDENTIAL.format(canary=canary)})
         searcher = Searcher(settings, job.state, candidate.index)
         engine = OpenedLater(settings.generation, adapter=candidate.adapter, state=job.state, threads=threads)
-        kept = KeptAnswers(job.state)
+        kept = KeptCompletions(job.state)
         asking = settings.retrieval.model_copy(update={"answerable_at_least": 0.0})  # refusing off-topic is a guardrail
         guarded, unguarded = (
             AnswerSystem(searcher, engine, secretive, rails, chosen, identity=candidate.identity, kept=kept)

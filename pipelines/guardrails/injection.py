@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from pipelines.guardrails.signs import SIGNS
@@ -26,6 +27,8 @@ LONGEST = 20_000
 """Characters looked at: a text of any length costs no more than this."""
 BLOBS = 20
 """Runs of base64 looked into."""
+REMEMBERED = 4096
+"""Texts whose finding is remembered: search brings the same passages again and again, and a look takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Finding:
     reading: str
 
 
+@lru_cache(maxsize=REMEMBERED)
 def screen(text: str, place: Place = "question") -> Finding | None:
     """The first reading in which a text gives orders to the model, or None."""
     for reading, candidate in _readings(text[:LONGEST]):

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.contracts import Answer, Chunk, Hit, Message, content_id
-from pipelines.generation.engine import Completion, Engine, QuotingEngine
+from pipelines.generation.engine import Engine, QuotingEngine
 from pipelines.generation.prompts import PromptTemplate
 from pipelines.guardrails.grounding import support
 from pipelines.guardrails.injection import screen
 from pipelines.guardrails.policy import GuardrailPolicy
 from pipelines.retrieval.citing import cite
-from pipelines.retrieval.kept import KeptAnswers, key_of
+from pipelines.retrieval.kept import KeptCompletions, Said, key_of
 from pipelines.retrieval.packing import Passage, Retrieved, pack
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
@@ -25,8 +25,6 @@ UNANSWERABLE = "the documents do not answer this"
 UNSUPPORTED = "not supported by the passages"
 DROPPED = "unsupported sentences dropped"
 """Guardrails, as an answer names them."""
-RULES = 2
-"""Raise it when a model's words come to give another answer (citing, packing): kept answers are then made anew."""
 LOOKED_AT = 4
 """Hits that packing chooses from, as a multiple of the passages that are shown."""
 Report = Callable[[int, int], None]
@@ -38,7 +36,10 @@ class _Asked:
 
     question: str
     found: Retrieved
-    key: str
+    conversation: tuple[Message, ...] = ()
+    """What the model is told; nothing where retrieval or a guardrail stopped the question."""
+    key: str = ""
+    """The name of what it says to that."""
 
 
 class AnswerSystem:
@@ -53,14 +54,14 @@ class AnswerSystem:
         settings: Settings,
         *,
         identity: str,
-        kept: KeptAnswers | None = None,
+        kept: KeptCompletions | None = None,
     ) -> None:
         """`identity`: the digest of base and adapter, which the engine does not know."""
         self.searcher, self.engine, self.prompt, self.guardrails = searcher, engine, prompt, guardrails
         self.settings, self.kept = settings, kept
         encoding = settings.embedding.model_dump(mode="json", exclude={"batch_tokens", "base_url"})
+        self._model = content_id(engine.name, identity)
         self.digest = content_id(
-            RULES,
             searcher.digest,
             engine.name,
             identity,
@@ -96,28 +97,26 @@ class AnswerSystem:
         extra_passages: Sequence[Chunk | None] | None = None,
         report: Report | None = None,
     ) -> list[Answer]:
-        """Answer each question, in order; batches are kept as they come.
+        """Answer each question, in order; what the model says is kept batch by batch, and asked for once.
 
         `retrieved`: what `retrieve` gave for the same questions. `extra_passages` puts one passage before what search
         found, as if the documents held it: the question is then asked whatever retrieval thought of it.
         """
         asked = self._asked(questions, retrieved or self.retrieve(questions), extra_passages)
-        answers = self.kept.get(one.key for one in asked) if self.kept else {}
-        open_ones = [one for one in asked if one.key not in answers]
-        done = len(asked) - len(open_ones)
-        answers |= {one.key: self._refused(one, one.found.stopped_by) for one in open_ones if one.found.stopped_by}
-        waiting = [one for one in open_ones if not one.found.stopped_by]
+        put = {one.key: one for one in asked if one.conversation}
+        said = self.kept.get(put) if self.kept else {}
+        waiting = [one for key, one in put.items() if key not in said]
         waiting.sort(key=lambda one: [chunk.id for chunk in one.found.chunks])  # shared passages side by side
-        size = self.settings.generation.batch_size
+        done, size = len(asked) - len(waiting), self.settings.generation.batch_size
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
-            made = {one.key: answer for one, answer in zip(batch, self._generate(batch), strict=True)}
+            made = {one.key: each for one, each in zip(batch, self._say(batch), strict=True)}
             if self.kept:
                 self.kept.put(made)
-            answers |= made
+            said |= made
             if report:
                 report(done + start + len(batch), len(asked))
-        return [answers[one.key] for one in asked]
+        return [self._settle(one, said[one.key]) if one.conversation else self._refused(one) for one in asked]
 
     def _packed(self, hits: Sequence[Hit]) -> tuple[Passage, ...]:
         """Passages of the hits, those left out that give orders to the model."""
@@ -131,10 +130,17 @@ class AnswerSystem:
     ) -> list[_Asked]:
         if extra is not None:
             found = [each if e is None else self._beside(each, e) for each, e in zip(found, extra, strict=True)]
-        return [
-            _Asked(question, each, key_of(self.digest, question, [passage.text for passage in each.passages]))
-            for question, each in zip(questions, found, strict=True)
-        ]
+        return [self._told(question, each) for question, each in zip(questions, found, strict=True)]
+
+    def _told(self, question: str, found: Retrieved) -> _Asked:
+        """A question with what the model is told of it."""
+        if found.stopped_by:
+            return _Asked(question, found)
+        chosen, conversation = self.settings.generation, tuple(self.prompt.messages(found.passages, question))
+        parameters: dict[str, object] = {"max_new_tokens": chosen.max_new_tokens}
+        if chosen.answers == "quoted":
+            parameters |= {"spans_of": [chunk.text for chunk in found.chunks], "or": self.prompt.refusal}
+        return _Asked(question, found, conversation, key_of(self._model, conversation, parameters))
 
     def _beside(self, found: Retrieved, extra: Chunk) -> Retrieved:
         """An extra passage before what was found, in the place of the last one."""
@@ -155,43 +161,38 @@ class AnswerSystem:
         """Whether a passage gives orders to the model and is therefore not shown."""
         return self.guardrails.injection and screen(text, "passage") is not None
 
-    def _generate(self, batch: Sequence[_Asked]) -> list[Answer]:
-        conversations: list[tuple[Message, ...]] = [
-            self.prompt.messages(one.found.passages, one.question) for one in batch
-        ]
-        chosen = self.settings.generation
-        if chosen.answers == "quoted":
-            completions = self._quoted(batch, conversations)
-        else:
-            completions = self.engine.generate(conversations, max_new_tokens=chosen.max_new_tokens)
-        return [self._settle(one, completion) for one, completion in zip(batch, completions, strict=True)]
-
-    def _quoted(self, batch: Sequence[_Asked], conversations: Sequence[Sequence[Message]]) -> list[Completion]:
-        """Spans of what the model was shown, or the refusal where that is likelier by more than the margin."""
+    def _say(self, batch: Sequence[_Asked]) -> list[Said]:
+        """What the model says to each; of quoted answers the best span, and how much likelier the refusal is."""
+        conversations, chosen = [one.conversation for one in batch], self.settings.generation
+        if chosen.answers != "quoted":
+            made = self.engine.generate(conversations, max_new_tokens=chosen.max_new_tokens)
+            return [Said(**vars(each)) for each in made]
         assert isinstance(self.engine, QuotingEngine)  # settings.Generation refuses other engines
-        chosen, refusal = self.settings.generation, self.prompt.refusal
         texts = [[chunk.text for chunk in one.found.chunks] for one in batch]
-        read = self.engine.read(conversations, texts, refusal=refusal, max_new_tokens=chosen.max_new_tokens)
+        read = self.engine.read(conversations, texts, refusal=self.prompt.refusal, max_new_tokens=chosen.max_new_tokens)
         return [
-            Completion(
-                refusal if one.doubt > chosen.refusal_margin else one.text,
-                one.prompt_tokens,
-                one.completion_tokens,
-                one.seconds,
+            Said(
+                text=one.text,
+                prompt_tokens=one.prompt_tokens,
+                completion_tokens=one.completion_tokens,
+                seconds=one.seconds,
+                doubt=one.doubt if one.text else None,  # no span: an empty answer is a refusal
             )
             for one in read
         ]
 
-    def _settle(self, one: _Asked, completion: Completion) -> Answer:
-        """Output guardrails, refusal and citations."""
+    def _settle(self, one: _Asked, completion: Said) -> Answer:
+        """The refusal where it is likelier than a quoted span by more than the margin; output guardrails, citations."""
+        if completion.doubt is not None and completion.doubt > self.settings.generation.refusal_margin:
+            completion = completion.model_copy(update={"text": self.prompt.refusal})
         said, chunks = completion.text, one.found.chunks
         if refuses(said, self.prompt.refusal):
-            return self._refused(one, None, completion)
+            return self._refused(one, completion)
         if support(said, [chunk.text for chunk in chunks]) < self.guardrails.min_support:
-            return self._refused(one, UNSUPPORTED, completion)
+            return self._refused(one, completion, UNSUPPORTED)
         cited = cite(said, one.question, chunks, self.guardrails)
         if not cited.text:
-            return self._refused(one, UNSUPPORTED, completion).model_copy(update={"unsupported": cited.unsupported})
+            return self._refused(one, completion, UNSUPPORTED).model_copy(update={"unsupported": cited.unsupported})
         return self._answer(one, completion).model_copy(
             update={
                 "text": cited.text,
@@ -202,10 +203,11 @@ class AnswerSystem:
             }
         )
 
-    def _refused(self, one: _Asked, guardrail: str | None, completion: Completion | None = None) -> Answer:
-        return self._answer(one, completion).model_copy(update={"guardrail": guardrail})
+    def _refused(self, one: _Asked, completion: Said | None = None, guardrail: str | None = None) -> Answer:
+        stopped = guardrail or one.found.stopped_by
+        return self._answer(one, completion).model_copy(update={"guardrail": stopped})
 
-    def _answer(self, one: _Asked, completion: Completion | None) -> Answer:
+    def _answer(self, one: _Asked, completion: Said | None) -> Answer:
         """The refusal, with what the model was shown and what it cost."""
         return Answer(
             question=one.question,

@@ -1,7 +1,8 @@
-"""What a model said before, by what was asked: so an evaluation resumes and nothing is asked twice.
+"""What a model said before, by what it was told: so an evaluation resumes and no model says anything twice.
 
-SQLite files under `state/answers`; a batch is one transaction; safe between threads. An answer's key covers the
-system's digest, the question and the passages that were shown. Invariant: what is read back equals what was stored.
+SQLite files under `state/answers`; a batch is one transaction; safe between threads. A completion's key covers the
+model, the conversation and the parameters, and nothing that comes after the model: guardrails, citing and the margin
+of refusals are applied to kept words as to new ones. Invariant: what is read back equals what was stored.
 """
 
 import sqlite3
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pipelines.contracts import Answer, Contract, content_id
+from pipelines.contracts import Contract, Message, content_id
 
 Row = TypeVar("Row", bound=Contract)
 
@@ -49,13 +50,25 @@ class Kept(Generic[Row]):
         self._connection.close()
 
 
-class KeptAnswers(Kept[Answer]):
-    """The answers of one workspace."""
+class Said(Contract):
+    """What a model said to a conversation, before anything is made of it."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    doubt: float | None = None
+    """Of a quoted answer: how much likelier the refusal is, in nats."""
+
+
+class KeptCompletions(Kept[Said]):
+    """What the models of one workspace said."""
 
     def __init__(self, state: Path) -> None:
-        super().__init__(state, "answers.db", "answer", Answer)
+        super().__init__(state, "completions.db", "completion", Said)
 
 
-def key_of(system: str, question: str, passages: Iterable[str]) -> str:
-    """The name of an answer: system digest, question, texts shown."""
-    return content_id("answer", system, question, list(passages))
+def key_of(model: str, conversation: Iterable[Message], parameters: Mapping[str, object]) -> str:
+    """The name of a completion; `model`: the digest of engine and weights."""
+    said = [(message.role, message.content) for message in conversation]
+    return content_id("completion", model, said, dict(parameters))

@@ -12,7 +12,7 @@ from pipelines.generation.engine import Engine
 from pipelines.generation.prompts import load_prompt
 from pipelines.guardrails.policy import OFF, GuardrailPolicy
 from pipelines.retrieval.answer import AnswerSystem
-from pipelines.retrieval.kept import KeptAnswers
+from pipelines.retrieval.kept import KeptCompletions
 from pipelines.retrieval.search import Result
 from pipelines.settings import Settings, load
 
@@ -112,7 +112,7 @@ def system(engine: Engine, state: Path, *, guardrails: GuardrailPolicy = POLICY,
         guardrails,
         load(),
         identity=engine.name,
-        kept=KeptAnswers(state),
+        kept=KeptCompletions(state),
     )
 
 

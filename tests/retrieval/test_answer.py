@@ -9,8 +9,8 @@ from pipelines.contracts import Answer
 from pipelines.generation.engine import Engine
 from pipelines.generation.prompts import load_prompt
 from pipelines.guardrails.policy import OFF, GuardrailPolicy
-from pipelines.retrieval.answer import DROPPED, UNANSWERABLE, AnswerSystem, refuses
-from pipelines.retrieval.kept import KeptAnswers
+from pipelines.retrieval.answer import DROPPED, UNANSWERABLE, UNSUPPORTED, AnswerSystem, refuses
+from pipelines.retrieval.kept import KeptCompletions
 from pipelines.retrieval.search import Searcher
 from pipelines.settings import Settings
 from tests.fakes import FixedEngine, QuotedEngine
@@ -26,7 +26,7 @@ def system(
     said: str,
     *,
     guardrails: GuardrailPolicy = ON,
-    kept: KeptAnswers | None = None,
+    kept: KeptCompletions | None = None,
     engine: Engine | None = None,
 ) -> AnswerSystem:
     searcher = Searcher(settings, small.state, small.output)
@@ -60,16 +60,19 @@ def test_a_sentence_that_nothing_supports_is_dropped_and_noted(small: StageJob, 
     assert (flagged.text, flagged.guardrail, flagged.unsupported[0].action) == (said, None, "flagged")
 
 
-def test_quoted_answers_are_refused_beyond_the_margin(small: StageJob, settings: Settings) -> None:
-    digests = set()
+def test_quoted_answers_are_refused_beyond_the_margin_and_read_once_for_all_margins(
+    small: StageJob, settings: Settings, tmp_path: Path
+) -> None:
+    digests, kept = set(), KeptCompletions(tmp_path)
     for margin, answered in ((0.5, False), (1.5, True)):
         chosen = {"engine": "transformers", "answers": "quoted", "refusal_margin": margin}
         own = settings.model_copy(update={"generation": settings.generation.model_copy(update=chosen)})
-        asked = system(small, own, "24 working days", engine=QuotedEngine("24 working days", doubt=1.0))
+        said = "another" if digests else "24 working days"
+        asked = system(small, own, said, engine=QuotedEngine(said, doubt=1.0), kept=kept)
         (answer,) = asked.answer(["holiday allowance in Porto?"])
         assert (answer.answered, answer.guardrail, answer.prompt_tokens) == (answered, None, 10)
         digests.add(asked.digest)
-    assert len(digests) == 2  # kept answers of one margin are not those of another
+    assert len(digests) == 2  # two systems, one reading
 
 
 def test_what_the_documents_do_not_treat_is_refused_without_the_model(small: StageJob, settings: Settings) -> None:
@@ -116,13 +119,39 @@ def test_a_passage_that_gives_orders_is_not_shown(small: StageJob, settings: Set
 def test_answers_come_in_the_order_of_the_questions_and_are_not_made_twice(
     small: StageJob, settings: Settings, tmp_path: Path
 ) -> None:
-    kept = KeptAnswers(tmp_path)
+    kept = KeptCompletions(tmp_path)
     asked = system(small, settings, "30 days", kept=kept)
     questions = ["when are invoices due?", "", "what does E-17 mean?", "invoices due when"]
     first = asked.answer(questions)
     assert [answer.question for answer in first] == questions
     again = system(small, settings, "something else", kept=kept)
     assert again.answer(questions) == first
+
+
+def test_other_guardrails_look_anew_at_what_the_model_said_before(
+    small: StageJob, settings: Settings, tmp_path: Path
+) -> None:
+    kept, question = KeptCompletions(tmp_path), ["holiday allowance in Porto?"]
+    unguarded = system(small, settings, "99 sabbaticals", guardrails=OFF, kept=kept).answer(question)[0]
+    guarded = system(small, settings, "not asked again", kept=kept).answer(question)[0]
+    assert (unguarded.text, unguarded.guardrail) == ("99 sabbaticals", None)
+    assert (guarded.raw, guarded.answered, guarded.guardrail) == ("99 sabbaticals", False, UNSUPPORTED)
+
+
+def test_another_model_prompt_or_length_is_asked_anew(small: StageJob, settings: Settings, tmp_path: Path) -> None:
+    kept, question = KeptCompletions(tmp_path), ["holiday allowance in Porto?"]
+    first = system(small, settings, "24 working days", kept=kept)
+    first.answer(question)
+    shorter = settings.model_copy(update={"generation": settings.generation.model_copy(update={"max_new_tokens": 5})})
+    prompt = first.prompt.model_copy(update={"system": "Answer briefly."})
+    others = {
+        "model": AnswerSystem(first.searcher, FixedEngine("24"), first.prompt, ON, settings, identity="y", kept=kept),
+        "engine": system(small, settings, "", engine=FixedEngine("24", name="other"), kept=kept),
+        "length": system(small, shorter, "24", kept=kept),
+        "prompt": AnswerSystem(first.searcher, FixedEngine("24"), prompt, ON, settings, identity="x", kept=kept),
+    }
+    assert {name: other.answer(question)[0].raw for name, other in others.items()} == dict.fromkeys(others, "24")
+    assert system(small, settings, "24", kept=kept).answer(question)[0].raw == "24 working days"
 
 
 @pytest.mark.parametrize("text", ["The documents do not answer this.", " the documents do not answer this", ""])
