@@ -39,6 +39,8 @@ MINUTES = 5.0
 PEER_SECONDS = 100.0
 EPOCHS = 6
 """More than five minutes hold."""
+NEVER = 1_000_000
+"""Steps between validations of `quality`: its minutes are for training, and the end has one in any case."""
 QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 TRY_SECONDS = 40.0
 LARGE = {"steps_at_least": 1}
@@ -221,7 +223,7 @@ def quality(bench: Bench, *, every_step: bool) -> Figures:
     asked = {name: questions(bench.parts[name]) for name in ("validation", "test")}
     found: Figures = {"minutes": MINUTES, "asked": {name: _counts(each) for name, each in asked.items()}, "rows": {}}
     for name, how in runs.items():
-        settings = {"validate_every_steps": 40, **how.get("settings", {})}
+        settings = {"validate_every_steps": NEVER, **how.get("settings", {})}
         chosen = {key: value for key, value in how.items() if key != "settings"}
         epochs = epochs_of(bench, "quality", **chosen)[: 1 if name == ONCE else None]
         ran = bench.ours("quality", epochs, minutes=MINUTES, **settings)

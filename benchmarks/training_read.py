@@ -1,9 +1,9 @@
 """A trained adapter -> what it answers on paragraphs that it was not trained on: token F1, right and wrong refusals.
 
-`greedy`: the default engine, whose prefix cache reads a paragraph once for all its questions. `quoted`: spans of the
-paragraph or the refusal (generation/quoting.py), with no margin and with the margin that the validation articles
-choose: the most F1 among those with at most WRONG wrong refusals and at least RIGHT right ones there (the nearest to
-it where none has both).
+`greedy`: the default engine, whose prefix cache reads a paragraph once for all its questions. `likeliest span`: of the
+paragraph, or the refusal where that is likelier (generation/quoting.py). `quoted`: the span that retrieval/spans.py
+chooses, with no margin and with the margin that the validation articles choose: the most F1 among those with at most
+WRONG wrong refusals and at least RIGHT right ones there (the nearest to it where none has both).
 """
 
 import tempfile
@@ -19,6 +19,7 @@ from pipelines.generation.engines.openvino import OpenVINOEngine
 from pipelines.generation.export import merged_folder
 from pipelines.generation.prompts import PromptTemplate
 from pipelines.retrieval.answer import refuses
+from pipelines.retrieval.spans import Choice, choose
 from pipelines.settings import load
 
 WRONG, RIGHT = 0.10, 0.80
@@ -40,15 +41,21 @@ def read_and_score(
         if quoted:
             engine = TransformersEngine(folder, settings, threads=0)
             read = {name: _quoted(engine, prompt, each) for name, each in asked.items()}
-            margin = chosen_margin(asked["validation"], read["validation"], prompt)
-            for name, used in (("quoted", 0.0), ("quoted with a margin", margin)):
-                said = [_said(one, used, prompt) for one in read["test"]]
+            chosen = {name: _chosen(asked[name], each) for name, each in read.items()}
+            margin = chosen_margin(asked["validation"], chosen["validation"], prompt)
+            ways = {
+                "likeliest span": (0.0, [_likeliest(one) for one in read["test"]]),
+                "quoted": (0.0, chosen["test"]),
+                "quoted with a margin": (margin, chosen["test"]),
+            }
+            for name, (used, each) in ways.items():
+                said = [_said(one, used, prompt) for one in each]
                 found[name] = score(asked["test"], said, prompt) | {"margin": used}
                 say(f"  {name}: {found[name]}")
     return found
 
 
-def chosen_margin(asked: Sequence[Question], read: Sequence[Quoted], prompt: PromptTemplate) -> float:
+def chosen_margin(asked: Sequence[Question], read: Sequence[Choice], prompt: PromptTemplate) -> float:
     """The margin under which the questions go best (see above)."""
 
     def worth(margin: float) -> tuple[float, float]:
@@ -82,7 +89,19 @@ def _quoted(engine: TransformersEngine, prompt: PromptTemplate, asked: Sequence[
     return engine.read(conversations, texts, refusal=prompt.refusal, max_new_tokens=24)
 
 
-def _said(one: Quoted, margin: float, prompt: PromptTemplate) -> str:
+def _chosen(asked: Sequence[Question], read: Sequence[Quoted]) -> list[Choice]:
+    return [
+        choose(each.spans, each.refusal, one.asked.question, [one.paragraph.text])
+        for one, each in zip(asked, read, strict=True)
+    ]
+
+
+def _likeliest(read: Quoted) -> Choice:
+    text, probability = read.spans[0]
+    return Choice(text, read.refusal - probability)
+
+
+def _said(one: Choice, margin: float, prompt: PromptTemplate) -> str:
     return prompt.refusal if one.doubt > margin else one.text
 
 

@@ -294,7 +294,7 @@ class Generation(Model):
     answers: Literal["free", "quoted"]
     """quoted: spans of the passages or the refusal, nothing else (engine `transformers`; generation/quoting.py)."""
     refusal_margin: float
-    """Nats by which the refusal may be likelier than the best span, and the span is still given (`quoted`)."""
+    """Nats by which the refusal may be likelier than all spans, and a span is still given (`quoted`)."""
     base_url: str | None
     """Of an OpenAI-compatible upstream (engine `openai`); its key is GROUNDWORK_ENGINE_API_KEY."""
     upstream_model: str | None

@@ -84,6 +84,7 @@ _JUDGING = (
     "pipelines.evaluation.suite_files",
     "pipelines.evaluation.suites",
     "pipelines.evaluation.templates",
+    "pipelines.guardrails.answerwords",
     "pipelines.guardrails.claims",
     "pipelines.guardrails.groundedness",
     "pipelines.guardrails.grounding",
@@ -126,6 +127,7 @@ _ANSWERING = (
     "pipelines.retrieval.rewriting",
     "pipelines.retrieval.search",
     "pipelines.retrieval.sentences",
+    "pipelines.retrieval.spans",
     "pipelines.retrieval.terms",
     "pipelines.retrieval.variants",
 )

@@ -41,7 +41,7 @@ class QuotedEngine(FixedEngine):
         max_new_tokens: int,
     ) -> list[Quoted]:
         assert all(self.said in " ".join(own) for own in texts)
-        return [Quoted(self.said, -2.0, self.doubt - 2.0, 10, 3, 0.01) for _ in conversations]
+        return [Quoted(((self.said, -2.0),), self.doubt - 2.0, 10, 3, 0.01) for _ in conversations]
 
 
 @dataclass

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import training, training_read
 from benchmarks.training_data import Split, examples, questions, split, with_refusals
-from pipelines.generation.engine import Quoted
 from pipelines.generation.prompts import PromptTemplate, load_prompt
+from pipelines.retrieval.spans import Choice
 from pipelines.settings import ROOT
 from pipelines.training.contexts import plain
 
@@ -64,7 +64,7 @@ def test_the_sample_stands_in_where_there_is_no_data() -> None:
 def test_the_margin_is_the_one_with_the_most_f1_within_the_bounds(parts: Split) -> None:
     asked = questions(parts["test"])
     # Right spans everywhere; the refusal is 1 nat likelier on answerable questions and 3 on the others.
-    read = [Quoted(one.asked.answer or "hours", -5.0, -4.0 if one.asked.answer else -2.0, 1, 1, 0.1) for one in asked]
+    read = [Choice(one.asked.answer or "hours", 1.0 if one.asked.answer else 3.0) for one in asked]
     margin = training_read.chosen_margin(asked, read, PROMPT)
     assert 1.0 <= margin < 3.0
     said = [PROMPT.refusal if one.doubt > margin else one.text for one in read]

@@ -16,36 +16,19 @@ Metric (higher is better unless it says "rate"):
     groundedness_answered   the same without refusals: what a reader meets
     guardrail_changed    all questions: 1 when a guardrail changed what the model said
 
-Exact match and F1 follow SQuAD (Rajpurkar et al. 2016); its normalisation deletes all punctuation, which
-makes "1.5" equal "15", so here a decimal point stays and other punctuation parts words; a number in words
-("two hours") equals the figure.
+Exact match and F1 compare words as guardrails/answerwords.py has them.
 What does not apply to a question has no row; what could not be measured has a row without a value.
 """
 
-import re
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipelines.contracts import Answer, Item, Question, strongest
 from pipelines.evaluation.suites import Suite
+from pipelines.guardrails.answerwords import normalised, words_f1
 from pipelines.guardrails.groundedness import check
-from pipelines.guardrails.grounding import NUMBERS
 
 CORRECT_F1 = 0.5
 """Token F1 from which an answer counts as correct."""
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
-_POINT = re.compile(r"(?<=\d)\.(?=\d)")
-_APOSTROPHE = re.compile("['\u2019]")
-
-
-def normalised(text: str) -> list[str]:
-    """Words of an answer: lower case, no punctuation, no articles, numbers in figures."""
-    lower = _THOUSANDS.sub("", unicodedata.normalize("NFKC", text).casefold())
-    parted = _POINT.sub("\0", _APOSTROPHE.sub("", lower))
-    bare = "".join(" " if c == "`" or unicodedata.category(c).startswith("P") else c for c in parted).replace("\0", ".")
-    return [NUMBERS.get(word, word) for word in _ARTICLES.sub(" ", bare).split()]
 
 
 def exact_match(said: str, accepted: Sequence[str]) -> float:
@@ -55,20 +38,13 @@ def exact_match(said: str, accepted: Sequence[str]) -> float:
 
 def token_f1(said: str, accepted: Sequence[str]) -> float:
     """Best F1 of shared words over the accepted answers."""
-    return max((_f1(normalised(said), normalised(answer)) for answer in accepted), default=0.0)
+    return max((words_f1(normalised(said), normalised(answer)) for answer in accepted), default=0.0)
 
 
 def contains(said: str, accepted: Sequence[str]) -> float:
     """1 when the words of an accepted answer stand together in what was said ("5" is not in "25")."""
     words = f" {' '.join(normalised(said))} "
     return float(any(f" {' '.join(wanted)} " in words for answer in accepted if (wanted := normalised(answer))))
-
-
-def _f1(said: Sequence[str], wanted: Sequence[str]) -> float:
-    if not said or not wanted:
-        return float(said == wanted)
-    shared = sum((Counter(said) & Counter(wanted)).values())
-    return 2 * shared / (len(said) + len(wanted))
 
 
 def correct(question: Question, answer: Answer) -> float:

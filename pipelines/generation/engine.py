@@ -17,21 +17,20 @@ class Completion:
     seconds: float
 
 
+Span = tuple[str, float]
+"""A span's text, and its log-probability as an answer, in nats."""
+
+
 @dataclass(frozen=True)
 class Quoted:
-    """The best span with its log-probability, and that of the refusal; "" and -inf where no text has words."""
+    """The likeliest spans, best first (none where no text has words), and the refusal's log-probability."""
 
-    text: str
-    log_probability: float
+    spans: tuple[Span, ...]
     refusal: float
     prompt_tokens: int
     completion_tokens: int
+    """Of the likeliest."""
     seconds: float
-
-    @property
-    def doubt(self) -> float:
-        """How much likelier the refusal is, in nats: refuse where it is above the chosen margin."""
-        return self.refusal - self.log_probability
 
 
 class Engine(Protocol):
@@ -65,7 +64,7 @@ class QuotingEngine(Protocol):
         refusal: str,
         max_new_tokens: int,
     ) -> list[Quoted]:
-        """The likeliest span of each conversation's own `texts`, and how likely the refusal is.
+        """The likeliest spans of each conversation's own `texts`, and how likely the refusal is.
 
         Raises EngineError for a conversation that does not fit the model.
         """

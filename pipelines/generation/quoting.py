@@ -2,8 +2,8 @@
 
 A small model that has learnt to answer from a passage errs in two ways that reading cannot mend: it leaves the
 passage's wording half-way, and it says or withholds the refusal on thin evidence. Here every step may only continue a
-span of a passage, from a word's beginning to a word's end, so what comes out stands there word for word; and the
-refusal's log-probability is compared with that of the best span, with a margin that a validation set chooses.
+span of a passage, from a word's beginning to a word's end, so what comes out stands there word for word; the likeliest
+of them come out, with the refusal's log-probability beside them (retrieval/spans.py chooses).
 Spans of a passage as answers: Rajpurkar et al. 2016 (SQuAD); a threshold on the difference between the best span and
 no answer: Rajpurkar et al. 2018 (SQuAD 2.0), Devlin et al. 2019, section 4.3.
 Invariants: a quote is a substring of one of the texts; equal weights and texts give an equal quote.
@@ -11,6 +11,7 @@ Limits: for answers that a passage words, not for sums or summaries; one questio
 needs the model's probabilities, so the transformers engine's weights, not an upstream.
 """
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -19,9 +20,13 @@ from typing import Any
 import torch
 
 from pipelines.contracts import Message
-from pipelines.generation.engine import Quoted
+from pipelines.generation.engine import Quoted, Span
 from pipelines.generation.models import render
 
+KEPT = 24
+"""Spans that come out at most."""
+WITHIN = 5.0
+"""Nats below the likeliest that a span may be: e^-5 of its probability, more than the evidence around it adds."""
 LONGEST_PIECE = 16
 """Characters of a token: longer ones are runs of spaces and the like."""
 OPENING = "([{\"'“‘«$£€#"
@@ -31,7 +36,7 @@ OPENING = "([{\"'“‘«$£€#"
 class Quoter:
     """A causal model that answers with spans. Made once a model: the text of every token is looked up."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, beams: int = 4) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, beams: int = 8) -> None:
         """`model`: in evaluation mode; `tokenizer`: with its chat template."""
         self.model, self.tokenizer, self.beams = model, tokenizer, beams
         self.end = tokenizer.eos_token_id
@@ -43,7 +48,7 @@ class Quoter:
     def read(
         self, conversation: Sequence[Message], texts: Sequence[str], *, refusal: str, max_new_tokens: int = 24
     ) -> Quoted:
-        """The likeliest span of `texts` as the answer to a conversation, and how likely `refusal` is."""
+        """The likeliest spans of `texts` as the answer to a conversation, and how likely `refusal` is."""
         started = time.monotonic()
         prompt = self.tokenizer(render(self.tokenizer, conversation, generation=True), add_special_tokens=False)
         ids = torch.tensor([prompt["input_ids"]], device=self.model.device)
@@ -51,9 +56,9 @@ class Quoter:
             out = self.model(ids, use_cache=True, logits_to_keep=1)
             first = out.logits[:, -1].float().log_softmax(-1)
             refused = self._refusal(out.past_key_values, first[0], refusal)
-            text, probability = self._search(out.past_key_values, first, Spans(texts, self.ids), max_new_tokens)
-        said = len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) + 1
-        return Quoted(text.strip(), probability, refused, ids.shape[1], said, time.monotonic() - started)
+            found = self._search(out.past_key_values, first, Spans(texts, self.ids), max_new_tokens)
+        said = len(self.tokenizer(found[0][0], add_special_tokens=False)["input_ids"]) + 1 if found else 0
+        return Quoted(tuple(found), refused, ids.shape[1], said, time.monotonic() - started)
 
     def _refusal(self, cache: Any, first: torch.Tensor, refusal: str) -> float:
         """Log-probability of the refusal and its end; the cache is left as it was."""
@@ -64,28 +69,32 @@ class Quoter:
         rest = torch.tensor(said[1:], device=after.device)
         return float(first[said[0]] + after.gather(1, rest[:, None]).sum())
 
-    def _search(self, cache: Any, scores: torch.Tensor, spans: "Spans", most: int) -> tuple[str, float]:
+    def _search(self, cache: Any, scores: torch.Tensor, spans: "Spans", most: int) -> list[Span]:
         """Beam search over spans; `scores`: log-probabilities [beams, vocabulary] of each beam's next token."""
-        beams, best = [("", 0.0)], ("", float("-inf"))
+        beams: list[Span] = [("", 0.0)]
+        ended: dict[str, float] = {}
         for _ in range(most):
             grown: list[tuple[float, int, int]] = []
             for number, (text, so_far) in enumerate(beams):
                 following, may_end = spans.after(text)
                 if may_end:
-                    best = max(best, (text, so_far + float(scores[number, self.end])), key=lambda one: one[1])
+                    whole, value = text.strip(), so_far + float(scores[number, self.end])
+                    ended[whole] = max(value, ended.get(whole, value))
                 if following:
                     allowed = torch.tensor(following, device=scores.device)
                     top = scores[number, allowed].topk(min(self.beams, len(following)))
                     chosen = zip(top.values.tolist(), allowed[top.indices].tolist(), strict=True)
                     grown += [(so_far + value, number, token) for value, token in chosen]
-            grown = sorted(grown, reverse=True)[: self.beams]
-            if not grown or grown[0][0] <= best[1]:  # log-probabilities only fall
+            least = max(ended.values(), default=-math.inf) - WITHIN  # log-probabilities only fall
+            grown = [each for each in sorted(grown, reverse=True)[: self.beams] if each[0] > least]
+            if not grown:
                 break
             cache.reorder_cache(torch.tensor([number for _, number, _ in grown], device=scores.device))
             beams = [(beams[number][0] + self.pieces[token], so_far) for so_far, number, token in grown]
             given = torch.tensor([[token] for _, _, token in grown], device=scores.device)
             scores = self.model(given, past_key_values=cache).logits[:, -1].float().log_softmax(-1)
-        return best
+        best = sorted(ended.items(), key=lambda span: (-span[1], span[0]))[:KEPT]
+        return [span for span in best if span[1] >= best[0][1] - WITHIN]
 
 
 class Spans:

@@ -19,6 +19,7 @@ from pipelines.retrieval.citing import cite
 from pipelines.retrieval.kept import KeptCompletions, Said, key_of
 from pipelines.retrieval.packing import Passage, Retrieved, pack
 from pipelines.retrieval.search import Searcher
+from pipelines.retrieval.spans import choose
 from pipelines.settings import Settings
 
 UNANSWERABLE = "the documents do not answer this"
@@ -60,7 +61,7 @@ class AnswerSystem:
         self.searcher, self.engine, self.prompt, self.guardrails = searcher, engine, prompt, guardrails
         self.settings, self.kept = settings, kept
         encoding = settings.embedding.model_dump(mode="json", exclude={"batch_tokens", "base_url"})
-        self._model = content_id(engine.name, identity)
+        self._model = content_id(engine.name, identity, settings.generation.base_url)
         self.digest = content_id(
             searcher.digest,
             engine.name,
@@ -162,30 +163,27 @@ class AnswerSystem:
         return self.guardrails.injection and screen(text, "passage") is not None
 
     def _say(self, batch: Sequence[_Asked]) -> list[Said]:
-        """What the model says to each; of quoted answers the best span, and how much likelier the refusal is."""
+        """What the model says to each; for quoted answers the likeliest spans."""
         conversations, chosen = [one.conversation for one in batch], self.settings.generation
+        most, refusal = chosen.max_new_tokens, self.prompt.refusal
         if chosen.answers != "quoted":
-            made = self.engine.generate(conversations, max_new_tokens=chosen.max_new_tokens)
-            return [Said(**vars(each)) for each in made]
+            return [Said(**vars(each)) for each in self.engine.generate(conversations, max_new_tokens=most)]
         assert isinstance(self.engine, QuotingEngine)  # settings.Generation refuses other engines
         texts = [[chunk.text for chunk in one.found.chunks] for one in batch]
-        read = self.engine.read(conversations, texts, refusal=self.prompt.refusal, max_new_tokens=chosen.max_new_tokens)
-        return [
-            Said(
-                text=one.text,
-                prompt_tokens=one.prompt_tokens,
-                completion_tokens=one.completion_tokens,
-                seconds=one.seconds,
-                doubt=one.doubt if one.text else None,  # no span: an empty answer is a refusal
-            )
-            for one in read
-        ]
+        read = self.engine.read(conversations, texts, refusal=refusal, max_new_tokens=most)
+        return [Said(**vars(each)) for each in read]
+
+    def _words(self, one: _Asked, said: Said) -> str:
+        """The model's words, or the span that answers, or the refusal where it is likelier by more than the margin."""
+        if said.refusal is None:
+            return said.text
+        choice = choose(said.spans, said.refusal, one.question, [chunk.text for chunk in one.found.chunks])
+        return self.prompt.refusal if choice.doubt > self.settings.generation.refusal_margin else choice.text
 
     def _settle(self, one: _Asked, completion: Said) -> Answer:
-        """The refusal where it is likelier than a quoted span by more than the margin; output guardrails, citations."""
-        if completion.doubt is not None and completion.doubt > self.settings.generation.refusal_margin:
-            completion = completion.model_copy(update={"text": self.prompt.refusal})
-        said, chunks = completion.text, one.found.chunks
+        """Output guardrails, refusal and citations."""
+        said, chunks = self._words(one, completion), one.found.chunks
+        completion = completion.model_copy(update={"text": said})
         if refuses(said, self.prompt.refusal):
             return self._refused(one, completion)
         if support(said, [chunk.text for chunk in chunks]) < self.guardrails.min_support:

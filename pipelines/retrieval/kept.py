@@ -53,12 +53,14 @@ class Kept(Generic[Row]):
 class Said(Contract):
     """What a model said to a conversation, before anything is made of it."""
 
-    text: str
+    text: str = ""
     prompt_tokens: int
     completion_tokens: int
     seconds: float
-    doubt: float | None = None
-    """Of a quoted answer: how much likelier the refusal is, in nats."""
+    spans: tuple[tuple[str, float], ...] = ()
+    """Of a quoted answer, which has no `text` before one of them is chosen; best first."""
+    refusal: float | None = None
+    """Its log-probability, of a quoted answer."""
 
 
 class KeptCompletions(Kept[Said]):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipelines import settings as configuration
 from pipelines.errors import EngineError, SettingsError
-from pipelines.generation.engine import QuotingEngine
+from pipelines.generation import quoting
+from pipelines.generation.engine import QuotingEngine, Span
 from pipelines.generation.engines import open_engine
 from pipelines.generation.models import load_causal, load_tokenizer, render
 from pipelines.generation.quoting import Quoter, Spans
@@ -60,30 +61,47 @@ def test_a_taught_answer_is_quoted_from_where_it_stands(quoter: Quoter, question
     here = quoter.read(
         conversation(question), ["Something else entirely.", f"It is said: {answer} and no more."], refusal=REFUSAL
     )
-    assert here.text == answer
+    assert here.spans[0][0] == answer
     elsewhere = quoter.read(conversation(question), ["Something else entirely."], refusal=REFUSAL)
-    assert elsewhere.text in "Something else entirely."
-    assert elsewhere.log_probability < here.log_probability
-    assert elsewhere.doubt > here.doubt
+    assert elsewhere.spans[0][0] in "Something else entirely."
+    assert elsewhere.spans[0][1] < here.spans[0][1]
 
 
 def test_probabilities_are_the_models_own(quoter: Quoter) -> None:
     question, answer = next(iter(KNOWN.items()))
     read = quoter.read(conversation(question), [answer], refusal=REFUSAL)
-    for text, found in ((answer, read.log_probability), (REFUSAL, read.refusal)):
+    for text, found in (read.spans[0], (REFUSAL, read.refusal)):
         prompt = render(quoter.tokenizer, conversation(question), generation=True)
         asked = quoter.tokenizer(prompt, add_special_tokens=False)["input_ids"]
         said = [*quoter.tokenizer(text, add_special_tokens=False)["input_ids"], quoter.end]
         with torch.no_grad():
             scores = quoter.model(torch.tensor([asked + said])).logits[0].log_softmax(-1)
         own = sum(float(scores[len(asked) - 1 + place, token]) for place, token in enumerate(said))
-        assert found == pytest.approx(own, abs=0.02) or (text == answer and found > own)  # or cut into other tokens
+        assert found == pytest.approx(own, abs=0.02) or (text != REFUSAL and found > own)  # or cut into other tokens
+
+
+def test_several_spans_come_out_each_once_the_likeliest_first(quoter: Quoter, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "One lamp burns, two lamps burn longer, and (three) lamps never burn at all."
+
+    def read() -> tuple[Span, ...]:
+        return quoter.read(conversation("How many lamps?"), [text], refusal=REFUSAL).spans
+
+    monkeypatch.setattr(quoting, "WITHIN", 100.0)
+    spans = read()
+    assert 1 < len(spans) <= quoting.KEPT
+    assert len({span for span, _ in spans}) == len(spans)
+    assert list(spans) == sorted(spans, key=lambda span: -span[1])
+    assert all(span in text for span, _ in spans)
+    narrow = spans[0][1] - spans[1][1]
+    monkeypatch.setattr(quoting, "WITHIN", narrow / 2)
+    assert read() == spans[:1]
 
 
 def test_texts_without_words_leave_the_refusal(quoter: Quoter) -> None:
     for texts in ([], [""], ["   \n"]):
         read = quoter.read(conversation("Anything?"), texts, refusal=REFUSAL)
-        assert (read.text, read.log_probability, read.doubt) == ("", float("-inf"), float("inf"))
+        assert (read.spans, read.completion_tokens) == ((), 0)
+        assert read.refusal < 0
 
 
 def test_the_transformers_engine_quotes_and_refuses_what_does_not_fit(generation: Generation, state: Path) -> None:
@@ -91,7 +109,7 @@ def test_the_transformers_engine_quotes_and_refuses_what_does_not_fit(generation
     assert isinstance(engine, QuotingEngine)
     question, answer = next(iter(KNOWN.items()))
     (read,) = engine.read([conversation(question)], [[f"So: {answer}."]], refusal=REFUSAL, max_new_tokens=16)
-    assert read.text.rstrip(".") == answer.rstrip(".")
+    assert read.spans[0][0].rstrip(".") == answer.rstrip(".")
     assert read.seconds > 0 < read.prompt_tokens
     with pytest.raises(EngineError, match="Conversation 0 has"):
         engine.read([conversation("why " * 2000)], [["x"]], refusal=REFUSAL, max_new_tokens=16)

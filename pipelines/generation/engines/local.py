@@ -65,7 +65,7 @@ class TransformersEngine:
         refusal: str,
         max_new_tokens: int,
     ) -> list[Quoted]:
-        """The likeliest span of each conversation's own `texts`, and how likely the refusal is (quoting.py)."""
+        """The likeliest spans of each conversation's own `texts`, and how likely the refusal is (quoting.py)."""
         self._fitting([render(self.tokenizer, each, generation=True) for each in conversations], max_new_tokens)
         return [
             self._quoter.read(conversation, own, refusal=refusal, max_new_tokens=max_new_tokens)
