@@ -45,7 +45,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all prompts share: index, engine, guardrails, kept answers, and a system for each prompt."""
+    """What all prompts share: index, engine, guardrails, kept completions, and a system for each prompt."""
 
     systems: dict[str, "AnswerSystem"]
     engine: "OpenedLater"

@@ -38,7 +38,7 @@ class Answerer(Protocol):
 
     digest: str
     kept: KeptCompletions | None
-    """Where answers are kept; None: every question is asked anew."""
+    """What the model said before; None: every question is asked anew."""
 
     def retrieve(self, questions: Sequence[str]) -> list[Retrieved]:
         """What the model is shown for each question."""

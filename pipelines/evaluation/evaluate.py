@@ -80,7 +80,7 @@ def evaluate(job: StageJob, open_system: Opener) -> None:
 
 
 def opener(job: StageJob) -> Opener:
-    """How systems are opened for real: index, encoder, engine, kept answers."""
+    """How systems are opened for real: index, encoder, engine, kept completions."""
 
     def open_system(description: Description) -> Opened:
         from pipelines.generation.room import fitting_prompt

@@ -128,7 +128,7 @@ def canary_of(job: StageJob) -> str:
 
 
 def opener(job: StageJob) -> Opener:
-    """The candidate for real: index, engine, prompt with the canary, kept answers."""
+    """The candidate for real: index, engine, prompt with the canary, kept completions."""
 
     def open_candidate(canary: str) -> Opened:
         from pipelines.evaluation.systems import OpenedLater, describe
