@@ -50,6 +50,8 @@ def choose(spans: Sequence[Span], refusal: float, question: str, texts: Sequence
 def nearness(spans: Sequence[str], question: str, texts: Sequence[str]) -> dict[str, float]:
     """For each span the share of the question's terms that stand near it, in 0..1, where it stands best."""
     asked = frozenset(terms(question))
+    if not asked:
+        return dict.fromkeys(spans, 0.0)
     laid = [_laid_out(text, asked) for text in texts]
     return {
         span: max(
@@ -60,8 +62,6 @@ def nearness(spans: Sequence[str], question: str, texts: Sequence[str]) -> dict[
             ),
             default=0.0,
         )
-        if asked
-        else 0.0
         for span in spans
     }
 
